@@ -1,0 +1,19 @@
+#!/bin/sh
+# Build the wheel, install it where no source is, and run the smoke tests on it.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+python=${PYTHON:-python3}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+chmod 711 "$folder"
+"$here/.venv/bin/uv" build --quiet --wheel --out-dir "$folder/dist" "$here"
+"$here/.venv/bin/uv" venv --quiet --python "$python" "$folder/venv"
+wheel=$(ls "$folder"/dist/*.whl)
+"$here/.venv/bin/uv" pip install --quiet --python "$folder/venv/bin/python" "$wheel[dev,test]"
+mkdir -p "$folder/app/sql"
+cp -r "$here/tests" "$here/pyproject.toml" "$folder/app/"
+cp -r "$here/sql/app" "$folder/app/sql/"
+cd "$folder/app"
+"$folder/venv/bin/app" --version
+"$folder/venv/bin/python" -c "import pillars, sys; sys.exit('site-packages' not in pillars.__file__)"
+"$folder/venv/bin/pytest" -q -m smoke -p no:cacheprovider

@@ -1,0 +1,1 @@
+"""The jobs of this app. A worker imports every module in this folder."""

@@ -1,0 +1,96 @@
+"""The three processes of a web application, on Postgres alone: `app web`, `app worker`, `app cron`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pillars.errors import (
+        DatabaseTrouble as DatabaseTrouble,
+    )
+    from pillars.errors import (
+        DefinitionError as DefinitionError,
+    )
+    from pillars.errors import (
+        Discard as Discard,
+    )
+    from pillars.errors import (
+        JobCancelled as JobCancelled,
+    )
+    from pillars.errors import (
+        JobExpired as JobExpired,
+    )
+    from pillars.errors import (
+        JobFailed as JobFailed,
+    )
+    from pillars.errors import (
+        LockLost as LockLost,
+    )
+    from pillars.errors import (
+        PayloadError as PayloadError,
+    )
+    from pillars.errors import (
+        PillarsError as PillarsError,
+    )
+    from pillars.errors import (
+        Retry as Retry,
+    )
+    from pillars.errors import (
+        Snooze as Snooze,
+    )
+    from pillars.errors import (
+        UnknownJob as UnknownJob,
+    )
+    from pillars.errors import (
+        UsageError as UsageError,
+    )
+    from pillars.jobs.connected import connect as connect
+    from pillars.jobs.connected import connection as connection
+    from pillars.jobs.context import Context as Context
+    from pillars.jobs.definition import Job as Job
+    from pillars.jobs.definition import job as job
+    from pillars.jobs.enqueuing import Call as Call
+    from pillars.jobs.enqueuing import enqueue_many as enqueue_many
+    from pillars.jobs.handle import Handle as Handle
+    from pillars.schedules import Schedule as Schedule
+    from pillars.schedules import crontab as crontab
+    from pillars.schedules import every as every
+
+from pillars.version import __version__ as __version__
+
+# Where each public name lives; imported when it is first asked for, so that `app --help` loads none of it.
+HOMES = {
+    "Call": "pillars.jobs.enqueuing",
+    "Context": "pillars.jobs.context",
+    "DatabaseTrouble": "pillars.errors",
+    "DefinitionError": "pillars.errors",
+    "Discard": "pillars.errors",
+    "Handle": "pillars.jobs.handle",
+    "Job": "pillars.jobs.definition",
+    "JobCancelled": "pillars.errors",
+    "JobExpired": "pillars.errors",
+    "JobFailed": "pillars.errors",
+    "LockLost": "pillars.errors",
+    "PayloadError": "pillars.errors",
+    "PillarsError": "pillars.errors",
+    "Retry": "pillars.errors",
+    "Schedule": "pillars.schedules",
+    "Snooze": "pillars.errors",
+    "UnknownJob": "pillars.errors",
+    "UsageError": "pillars.errors",
+    "connect": "pillars.jobs.connected",
+    "connection": "pillars.jobs.connected",
+    "crontab": "pillars.schedules",
+    "enqueue_many": "pillars.jobs.enqueuing",
+    "every": "pillars.schedules",
+    "job": "pillars.jobs.definition",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module 'pillars' has no attribute {name!r}")
+    return getattr(import_module(HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*HOMES, "__version__"])

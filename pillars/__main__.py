@@ -1,0 +1,5 @@
+"""`python -m pillars` is `app`."""
+
+from pillars.cli import main
+
+main()

@@ -1,0 +1,174 @@
+"""What can be said to `app`. Each command imports what it needs when it runs, so that `--help` is light."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import click
+
+from pillars.errors import ConfigurationError, PillarsError
+from pillars.version import __version__
+
+P = ParamSpec("P")
+
+FAILED, USAGE = 1, 2
+
+
+def ending(command: Callable[P, int]) -> Callable[P, None]:
+    """Leave with the command's exit code; an error of ours is one line, without a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except (PillarsError, BaseExceptionGroup) as raised:
+            error = _ours(raised)
+            if error is None:
+                raise
+            click.echo(f"app: {error}", err=True)
+            code = USAGE if isinstance(error, ConfigurationError) else FAILED
+        sys.exit(code)
+
+    return run
+
+
+def _ours(raised: BaseException) -> PillarsError | None:
+    """The error of ours that was raised, alone or in a task group."""
+    if isinstance(raised, PillarsError):
+        return raised
+    if isinstance(raised, BaseExceptionGroup):
+        return next((found for one in raised.exceptions if (found := _ours(one))), None)
+    return None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="app")
+def main() -> None:
+    """The three processes of a web application, on Postgres alone.
+
+    Run them all while you work: app dev. In production run each: app web, app worker, app cron; app migrate before.
+    """
+
+
+def pillar_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that all three pillars take."""
+    command = click.option("--reload", is_flag=True, hidden=True)(command)
+    return click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")(
+        command
+    )
+
+
+@main.command()
+@click.option("--host", metavar="HOST", help="Where to listen; 127.0.0.1 in dev, 0.0.0.0 in prod.")
+@click.option("--port", metavar="PORT", help="8000 unless PORT says otherwise.")
+@pillar_options
+@ending
+def web(**flags: Any) -> int:
+    """Serve your web app, the operations API and health."""
+    return _pillar("web", flags)
+
+
+@main.command()
+@click.option(
+    "-q",
+    "--queues",
+    metavar="NAME[:SLOTS],...",
+    help="Serve only these queues; without it every queue.",
+)
+@click.option("-c", "--concurrency", metavar="N", help="How many async jobs at once; 100.")
+@click.option("--threads", metavar="N", help="How many thread jobs at once; 8.")
+@click.option("--drain", metavar="TIME", help="How long running jobs may finish after a stop; 25s.")
+@click.option("--health-port", metavar="PORT", help="Serve health and metrics there.")
+@pillar_options
+@ending
+def worker(**flags: Any) -> int:
+    """Run jobs."""
+    return _pillar("worker", flags)
+
+
+@main.command()
+@click.option("--health-port", metavar="PORT", help="Serve health and metrics there.")
+@pillar_options
+@ending
+def cron(**flags: Any) -> int:
+    """Enqueue what your schedules say; start as many as you like, one leads."""
+    return _pillar("cron", flags)
+
+
+@main.command()
+@click.option("--port", metavar="PORT", help="Of the web pillar; 8000.")
+@click.option(
+    "--yes", is_flag=True, help="Use a database that is not on this machine without asking."
+)
+@ending
+def dev(*, port: str | None, yes: bool) -> int:
+    """Run everything: Postgres, migrations, the three pillars, reloaded when code changes."""
+    from pillars.cli.developing import run
+
+    return run(port=port, yes=yes)
+
+
+@main.command()
+@click.option("--plan", is_flag=True, help="Print what would run, and run nothing.")
+@click.option(
+    "--check", is_flag=True, help="Say whether the database is up to date; exit 1 where it is not."
+)
+@ending
+def migrate(*, plan: bool, check: bool) -> int:
+    """Bring the database's schema up to date: the runtime's, then your app's (sql/app)."""
+    from pillars.cli.migrating import run
+
+    return run(plan=plan, check=check)
+
+
+@main.group()
+def db() -> None:
+    """The embedded Postgres that `app dev` runs on."""
+
+
+@db.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@ending
+def psql(arguments: tuple[str, ...]) -> int:
+    """Open psql on the database; further arguments are psql's."""
+    from pillars.cli import database
+
+    return database.psql(arguments)
+
+
+@db.command()
+@ending
+def url() -> int:
+    """Print the database's URL, for other programs."""
+    from pillars.cli import database
+
+    return database.url()
+
+
+@db.command()
+@ending
+def stop() -> int:
+    """Stop the embedded Postgres now; its data stays."""
+    from pillars.cli import database
+
+    return database.stop()
+
+
+@db.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@ending
+def reset(*, yes: bool) -> int:
+    """Delete the embedded Postgres with all its data."""
+    from pillars.cli import database
+
+    return database.reset(yes=yes)
+
+
+def _pillar(role: str, flags: dict[str, Any]) -> int:
+    from pillars.cli.serving import run
+
+    reload = bool(flags.pop("reload"))
+    return run(
+        role, {name: value for name, value in flags.items() if value is not None}, reload=reload
+    )

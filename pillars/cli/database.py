@@ -1,0 +1,60 @@
+"""`app db`."""
+
+import subprocess
+from collections.abc import Sequence
+from shutil import which
+
+import click
+
+from pillars import embedded
+from pillars.cli.postgres import cluster_of, postgres
+from pillars.errors import ConfigurationError
+from pillars.settings import Settings, load
+
+
+def psql(arguments: Sequence[str]) -> int:
+    """Run psql on the database; returns its exit code."""
+    settings = load(command="db")
+    with postgres(settings) as found:
+        program = (
+            which("psql")
+            if settings.database_url
+            else str(embedded.tool(cluster_of(settings), "psql"))
+        )
+        if program is None:
+            raise ConfigurationError("psql: not found on PATH; install the Postgres client")
+        return subprocess.run([program, found.url, *arguments], check=False).returncode  # noqa: S603
+
+
+def url() -> int:
+    """Print the URL; the server behind it lives as long as some pillar runs."""
+    with postgres(load(command="db")) as found:
+        click.echo(found.url)
+    return 0
+
+
+def stop() -> int:
+    """Stop the embedded server."""
+    settings = _of_our_own()
+    click.echo("stopped" if embedded.stop(cluster_of(settings)) else "it was not running")
+    return 0
+
+
+def reset(*, yes: bool) -> int:
+    """Delete the embedded cluster."""
+    settings = _of_our_own()
+    cluster = cluster_of(settings)
+    if not yes:
+        click.confirm(f"Delete all data in {cluster.home}?", abort=True)
+    embedded.reset(cluster)
+    click.echo("deleted; the next app dev begins anew")
+    return 0
+
+
+def _of_our_own() -> Settings:
+    settings = load(command="db")
+    if settings.database_url is not None:
+        raise ConfigurationError(
+            "DATABASE_URL is set: that server is not ours to stop or delete; unset it"
+        )
+    return settings

@@ -1,0 +1,56 @@
+"""`app migrate`."""
+
+import anyio
+import click
+
+from pillars.cli.postgres import Postgres, migrations_of, postgres
+from pillars.settings import Settings, load
+from pillars.store import migrate
+from pillars.store.migrate import Migration
+
+
+def run(*, plan: bool, check: bool) -> int:
+    """Apply, plan or check; returns the exit code."""
+    settings = load(command="migrate")
+    with postgres(settings) as found:
+        if plan:
+            return anyio.run(_plan, settings, found)
+        if check:
+            return anyio.run(_check, settings, found)
+        return anyio.run(_migrate, settings, found)
+
+
+async def _migrate(settings: Settings, found: Postgres) -> int:
+    done = await migrate.migrate(found.address, migrations_of(settings))
+    for migration in done:
+        click.echo(f"applied {migration.title}")
+    click.echo(
+        "the database is up to date"
+        if not done
+        else f"{len(done)} applied; the database is up to date"
+    )
+    return 0
+
+
+async def _plan(settings: Settings, found: Postgres) -> int:
+    missing = await _missing(settings, found)
+    for migration in missing:
+        click.echo(f"-- {migration.title}\n{migration.sql.rstrip()}\n")
+    click.echo(f"{len(missing)} to apply; nothing was run", err=True)
+    return 0
+
+
+async def _check(settings: Settings, found: Postgres) -> int:
+    missing = await _missing(settings, found)
+    for migration in missing:
+        click.echo(f"missing {migration.title}")
+    click.echo("run: app migrate" if missing else "the database is up to date", err=bool(missing))
+    return 1 if missing else 0
+
+
+async def _missing(settings: Settings, found: Postgres) -> list[Migration]:
+    session = await found.address.connect()
+    try:
+        return await migrate.pending(session, migrations_of(settings))
+    finally:
+        await session.close()

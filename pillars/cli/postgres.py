@@ -1,0 +1,70 @@
+"""Which Postgres a command uses: the one it was given, or in dev our own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pillars import embedded, log
+from pillars.errors import ConfigurationError
+from pillars.settings import Settings
+from pillars.store import migrate
+from pillars.store.migrate import Migration
+from pillars.store.pool import Address, Revive
+
+MISSING = (
+    "DATABASE_URL is not set, and production has no Postgres of its own; "
+    "set DATABASE_URL=postgresql://user:password@host/name, or PILLARS_ENV=dev to use the embedded one"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A database that is there, and how to bring it back where that is ours to do."""
+
+    url: str
+    direct_url: str
+    revive: Revive | None = None
+
+    @property
+    def address(self) -> Address:
+        """For what must not go through a pooler."""
+        return Address(self.direct_url, application_name="pillars migrate", revive=self.revive)
+
+
+@contextmanager
+def postgres(settings: Settings) -> Iterator[Postgres]:
+    """The database of these settings, held for the block; raises `ConfigurationError` in production without a URL."""
+    if settings.database_url is not None:
+        yield Postgres(settings.database_url, settings.database_direct_url or settings.database_url)
+        return
+    if settings.env == "prod":
+        raise ConfigurationError(MISSING)
+    with embedded.start(cluster_of(settings)) as server:
+        os.environ["DATABASE_URL"] = server.url  # for the app's own pools
+        os.environ["PILLARS_ENV"] = "dev"
+        yield Postgres(server.url, server.url, server.revive)
+
+
+def cluster_of(settings: Settings) -> embedded.Cluster:
+    """The project's embedded cluster, running or not."""
+    return embedded.cluster(settings.root, binaries=settings.postgres_bin)
+
+
+def migrations_of(settings: Settings) -> list[Migration]:
+    """The runtime's migrations, then the app's."""
+    return [*migrate.of_runtime(), *migrate.in_folder("app", settings.project / settings.sql)]
+
+
+async def make_ready(settings: Settings, found: Postgres) -> None:
+    """Migrate in dev; in production only check. Raises `SchemaError` with the command that helps."""
+    migrations = migrations_of(settings)
+    if settings.env == "dev":
+        for migration in await migrate.migrate(found.address, migrations):
+            log.get("pillars.migrate").info(log.Event.MIGRATION_APPLIED, migration=migration.title)
+        return
+    session = await found.address.connect()
+    try:
+        await migrate.require(session, migrations)
+    finally:
+        await session.close()

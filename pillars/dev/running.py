@@ -1,0 +1,51 @@
+"""Running the pillars together in one terminal, through honcho."""
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from honcho.manager import Manager
+from honcho.printer import Message, Printer
+
+READY = re.compile(r"\b(web|worker|cron)\.ready\b")
+ASKED_TO_STOP = {130, 143}  # honcho's codes after SIGINT and SIGTERM
+
+
+class Lines(Printer):  # type: ignore[misc]
+    """Prints every process's lines under its name, and notices when all pillars are ready."""
+
+    def __init__(self, awaited: set[str], on_ready: Callable[[], str]) -> None:
+        super().__init__(sys.stdout)
+        self._awaited = awaited
+        self._on_ready = on_ready
+
+    def write(self, message: Any) -> None:
+        super().write(message)
+        text = (
+            message.data.decode("utf-8", "replace")
+            if isinstance(message.data, bytes)
+            else message.data
+        )
+        for role in READY.findall(text):
+            if self._awaited and not self._awaited.difference({role}):
+                super().write(
+                    Message("line", f"{self._on_ready()}\n", message.time, "system", None)
+                )
+            self._awaited.discard(role)
+
+
+def run(
+    commands: Mapping[str, str],
+    environ: Mapping[str, str],
+    *,
+    awaited: set[str],
+    on_ready: Callable[[], str],
+) -> int:
+    """Run until one process ends or a signal comes, then end all; returns 0 after a signal, else what the first to end returned."""
+    manager = Manager(printer=Lines(awaited, on_ready))
+    for name, command in commands.items():
+        manager.add_process(name, command, env=dict(environ))
+    manager.loop()
+    code = int(manager.returncode or 0)
+    return 0 if code in ASKED_TO_STOP else code

@@ -1,0 +1,182 @@
+"""Every exception of the runtime, in one tree.
+
+    PillarsError
+    |-- UsageError                 what the caller wrote cannot be done; nothing was written
+    |   |-- ConfigurationError     a setting, or a folder of the app's, is wrong
+    |   |-- DefinitionError        a job or a schedule is declared wrongly
+    |   |-- PayloadError           an argument or a result is not JSON of its declared type
+    |   |-- UnknownJob             no such job, or no such job definition
+    |   `-- NotConnected           work was enqueued before `app` or `pillars.connect()` opened a pool
+    |-- SchemaError                the database's schema is not the one this code needs
+    |-- DatabaseTrouble            Postgres did not do as asked; `kind` says in which way
+    |-- LockLost                   the job was given to another worker; nothing was written
+    |-- JobEnded                   what `handle.result()` raises for a job that did not complete
+    |   |-- JobFailed
+    |   |-- JobCancelled
+    |   `-- JobExpired
+    `-- Outcome                    what a job raises to say how its attempt ends
+        |-- Retry
+        |-- Snooze
+        `-- Discard
+
+The first docstring line of a class is its message where none is given.
+"""
+
+from datetime import timedelta
+from enum import Enum
+
+__all__ = [
+    "ConfigurationError",
+    "DatabaseTrouble",
+    "DefinitionError",
+    "Discard",
+    "JobCancelled",
+    "JobEnded",
+    "JobExpired",
+    "JobFailed",
+    "LockLost",
+    "NotConnected",
+    "Outcome",
+    "PayloadError",
+    "PillarsError",
+    "Retry",
+    "SchemaError",
+    "Snooze",
+    "Trouble",
+    "UnknownJob",
+    "UsageError",
+]
+
+
+class PillarsError(Exception):
+    """Something in the runtime went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").partition("\n")[0])
+
+
+class UsageError(PillarsError):
+    """What was asked cannot be done."""
+
+
+class ConfigurationError(UsageError):
+    """A setting is wrong."""
+
+
+class DefinitionError(UsageError):
+    """A job or a schedule is declared wrongly."""
+
+
+class PayloadError(UsageError):
+    """An argument or a result is not JSON of its declared type."""
+
+
+class UnknownJob(UsageError):
+    """There is no such job."""
+
+
+class NotConnected(UsageError):
+    """No database: run this inside `app`, or inside `async with pillars.connect():`."""
+
+
+class SchemaError(PillarsError):
+    """The database's schema is not the one this code needs."""
+
+
+class Trouble(Enum):
+    """The ways in which Postgres does not do as asked, by what a caller can do about each."""
+
+    UNREACHABLE = "unreachable"
+    """No connection could be made: nothing was sent."""
+    LOST = "lost"
+    """The connection broke, or the answer was late: the outcome is unknown."""
+    CONFLICT = "conflict"
+    """Deadlock, serialization failure or lock timeout: rolled back, try again."""
+    READ_ONLY = "read_only"
+    """The server is a standby: find the primary."""
+    BUSY = "busy"
+    """Too many connections, or starting up or shutting down: try again later."""
+    REFUSED = "refused"
+    """The data broke a rule of the schema: the same again fails again."""
+    DENIED = "denied"
+    """Password, role, database or permission: a person must act."""
+    BUG = "bug"
+    """The statement is wrong for this schema."""
+
+
+class DatabaseTrouble(PillarsError):
+    """Postgres did not do as asked."""
+
+    def __init__(
+        self,
+        kind: Trouble,
+        message: str,
+        *,
+        sqlstate: str | None = None,
+        constraint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether the statement may have taken effect although no answer came."""
+        return self.kind is Trouble.LOST
+
+
+class LockLost(PillarsError):
+    """The job is no longer held by this attempt; nothing was written."""
+
+
+class JobEnded(PillarsError):
+    """The job ended without a result."""
+
+    def __init__(self, message: str, *, job_id: str, last_error: str | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.last_error = last_error
+
+
+class JobFailed(JobEnded):
+    """The job failed."""
+
+
+class JobCancelled(JobEnded):
+    """The job was cancelled."""
+
+
+class JobExpired(JobEnded):
+    """The job was not started in time."""
+
+
+class Outcome(PillarsError):
+    """How an attempt ends, said by raising it inside a job."""
+
+
+class Retry(Outcome):
+    """The job asked for another attempt.
+
+    `after` is the wait, a timedelta, seconds or words ("90s"); without it the job's backoff decides.
+    Counts as an attempt: the last one fails the job.
+    """
+
+    def __init__(self, reason: str | None = None, *, after: timedelta | float | str | None = None):
+        super().__init__(reason)
+        self.after = after
+
+
+class Snooze(Outcome):
+    """The job asked to run later.
+
+    `for_` is the wait, a timedelta, seconds or words. Does not count as an attempt.
+    """
+
+    def __init__(self, for_: timedelta | float | str, reason: str | None = None) -> None:
+        super().__init__(reason)
+        self.for_ = for_
+
+
+class Discard(Outcome):
+    """The job gave up: it fails now, whatever attempts are left."""

@@ -1,0 +1,62 @@
+"""The database that this process's enqueues go to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar, Token
+from typing import Any
+
+from pillars.errors import NotConnected
+from pillars.settings import load
+from pillars.store.database import Database
+
+_of_process: list[Database] = []
+_of_task: ContextVar[Database] = ContextVar("pillars_database")
+
+
+def current() -> Database:
+    """The database of the innermost `connect()`, else of the running pillar; raises `NotConnected`."""
+    found = _of_task.get(None) or (_of_process[-1] if _of_process else None)
+    if found is None:
+        raise NotConnected
+    return found
+
+
+@asynccontextmanager
+async def using(database: Database) -> AsyncIterator[Database]:
+    """Open `database` and make it the one of this process and of this task, for the block."""
+    async with database.opened():
+        _of_process.append(database)
+        token: Token[Database] = _of_task.set(database)
+        try:
+            yield database
+        finally:
+            _of_process.remove(database)
+            with suppress(
+                ValueError
+            ):  # a fixture's teardown runs in another context, which never had it
+                _of_task.reset(token)
+
+
+@asynccontextmanager
+async def connect(url: str | None = None) -> AsyncIterator[None]:
+    """Let code outside `app` enqueue jobs and await their results, for the block.
+
+    `url` is a Postgres URL; without one, `DATABASE_URL` and the other settings decide, as for `app`. Nothing is migrated.
+    """
+    settings = load()
+    address = url or settings.database_url
+    if address is None:
+        raise NotConnected("no database: pass pillars.connect(url), or set DATABASE_URL")
+    direct = settings.database_direct_url if url is None else None
+    async with using(Database(address, direct_url=direct, size=settings.pool)):
+        yield
+
+
+@asynccontextmanager
+async def connection() -> AsyncIterator[Any]:
+    """A transaction on this process's pool, as an asyncpg connection: commits at the end of the block, rolls back where it raises.
+
+    Pass it on as `job.configure(connection=connection)` and the job exists exactly when the block commits.
+    """
+    async with current().pool.session() as session, session.transaction():
+        yield session.connection

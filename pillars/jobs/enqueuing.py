@@ -1,0 +1,125 @@
+"""Calls of jobs, and how they are stored."""
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+from pillars import log
+from pillars.codec import WARN_PAYLOAD
+from pillars.errors import UsageError
+from pillars.jobs import options as checks
+from pillars.jobs.connected import current
+from pillars.jobs.handle import Handle
+from pillars.jobs.options import Options
+from pillars.store import enqueueing as store
+from pillars.store.pool import Session
+from pillars.store.rows import NewJob
+
+if TYPE_CHECKING:
+    from pillars.jobs.definition import Job
+
+R = TypeVar("R")
+
+_clock = threading.Lock()
+_last = 0
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 12 bits that count up within one, then 62 random bits.
+
+    Ids of one process ascend in the order in which they were made.
+    """
+    global _last  # noqa: PLW0603
+    with _clock:
+        _last = max(_last + 1, (time.time_ns() // 1_000_000) << 12)
+        moment = _last
+    milliseconds, count = moment >> 12, moment & 0xFFF
+    random = int.from_bytes(os.urandom(8)) & (2**62 - 1)
+    return UUID(int=milliseconds << 80 | 7 << 76 | count << 64 | 0b10 << 62 | random)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[R]):
+    """A job with its arguments and options, checked when it is made, not yet enqueued."""
+
+    job: "Job[..., R]"
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    options: Options
+    connection: Any = None
+    payload: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        encoded = self.job.payload_codec.encode(self.args, self.kwargs)
+        if len(encoded) > WARN_PAYLOAD:
+            log.get("pillars.jobs").warning(
+                log.Event.PAYLOAD_LARGE, job_name=self.job.name, bytes=len(encoded)
+            )
+        object.__setattr__(self, "payload", encoded.decode())
+
+    def new_job(self) -> NewJob:
+        """The row to store, under an id of its own."""
+        rules, options = self.job.rules, self.options
+        return NewJob(
+            job_id=new_id(),
+            name=self.job.name,
+            queue=options.queue or rules.queue,
+            payload=self.payload,
+            context=options.context,
+            priority=rules.priority if options.priority is None else options.priority,
+            run_at=options.run_at,
+            run_in=options.run_in,
+            expires_in=options.expires_in,
+            max_attempts=options.max_attempts or rules.max_attempts,
+            timeout=options.timeout,
+            unique_key=options.unique_key or self._unique_key(),
+            tags=list(rules.tags if options.tags is None else options.tags) or None,
+            trace=None,
+        )
+
+    def _unique_key(self) -> str | None:
+        key = self.job.rules.unique_key
+        return (
+            checks.checked_text(key(*self.args, **self.kwargs), "unique_key")
+            if callable(key)
+            else key
+        )
+
+
+async def enqueue_call(call: Call[R]) -> Handle[R]:
+    """Store one call, in the transaction of its connection where it has one."""
+    if call.connection is None:
+        stored = await store.enqueue(current(), call.new_job())
+    else:
+        stored = await store.enqueue_within(session_of(call.connection), call.new_job())
+    return Handle(call.job, stored.job_id)
+
+
+async def enqueue_many(calls: Iterable[Call[R]], *, connection: Any = None) -> list[Handle[R]]:
+    """Store jobs in one statement, or by COPY from a thousand on: all of them or none.
+
+    Returns their handles in order; where a unique key is held already, or comes twice, the handle is the first's.
+    `connection` is an open connection in whose transaction they are stored.
+    """
+    listed = list(calls)
+    if not listed:
+        return []
+    if any(call.connection is not None for call in listed):
+        raise UsageError("enqueue_many: pass connection= to enqueue_many, not to configure()")
+    jobs = [call.new_job() for call in listed]
+    if connection is None:
+        stored = await store.enqueue_many(current(), jobs)
+    else:
+        stored = await store.enqueue_many_within(session_of(connection), jobs)
+    return [Handle(call.job, row.job_id) for call, row in zip(listed, stored, strict=True)]
+
+
+def session_of(connection: Any) -> Session:
+    """A caller's own connection, for statements of ours inside its transaction."""
+    if hasattr(connection, "fetch") and hasattr(connection, "is_in_transaction"):
+        return Session(connection)
+    raise UsageError(f"connection: expected an asyncpg connection, got {type(connection).__name__}")

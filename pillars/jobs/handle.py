@@ -1,0 +1,93 @@
+"""A job that was enqueued, held by whoever enqueued it."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from uuid import UUID
+
+import anyio
+
+from pillars.durations import Duration, duration
+from pillars.errors import JobCancelled, JobExpired, JobFailed, UnknownJob, UsageError
+from pillars.jobs.connected import current
+from pillars.store import jobs as store
+from pillars.store.rows import Final
+
+if TYPE_CHECKING:
+    from pillars.jobs.definition import Job
+
+R = TypeVar("R")
+
+ENDINGS = {"failed": JobFailed, "cancelled": JobCancelled, "expired": JobExpired}
+
+
+def checked_id(value: "str | UUID") -> UUID:
+    """A job's id, from its text."""
+    try:
+        return value if isinstance(value, UUID) else UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise UsageError(
+            "job id: expected a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057"
+        ) from None
+
+
+class Handle(Generic[R]):
+    """One enqueued job: its state, its result, its end."""
+
+    def __init__(self, job: "Job[..., R]", job_id: UUID) -> None:
+        self._job = job
+        self._id = job_id
+
+    def __repr__(self) -> str:
+        return f"<Handle {self._job.name} {self._id}>"
+
+    @property
+    def job_id(self) -> str:
+        return str(self._id)
+
+    async def state(self) -> str:
+        """`scheduled`, `ready`, `running`, `waiting`, `paused`, `completed`, `failed`, `cancelled` or `expired`.
+
+        Raises `UnknownJob` once the job is pruned.
+        """
+        return await store.state(current().pool, self._id)
+
+    async def result(self, *, timeout: Duration | None = None) -> R:
+        """Wait for the job to complete and return what it returned.
+
+        Raises `JobFailed`, `JobCancelled` or `JobExpired` with the last error, `TimeoutError` after `timeout`, and
+        `UnknownJob` where no row is left of it (pruned, or `keep="none"`).
+        """
+        wait = None if timeout is None else duration(timeout, what="timeout")
+        with anyio.fail_after(None if wait is None else wait / timedelta(seconds=1)):
+            final = await current().results.wait(self._id)
+        return self._told(final)
+
+    async def cancel(self) -> bool:
+        """End the job: at once where it is not running, else by asking its worker.
+
+        Returns whether it was unfinished; raises `UnknownJob` where there is none.
+        """
+        answer = await store.cancel(current().pool, self._id)
+        if answer == "unknown":
+            raise self._unknown()
+        return answer != "final"
+
+    def _told(self, final: Final) -> R:
+        if final.state == "completed":
+            if final.result is None:
+                return cast("R", None)
+            return cast("R", self._job.result_codec.decode(final.result))
+        if final.state == "unknown":
+            raise self._unknown()
+        ending = ENDINGS[final.state]
+        because = f": {final.last_error}" if final.last_error else ""
+        raise ending(
+            f"{self._job.name} {self._id} {final.state}{because}",
+            job_id=self.job_id,
+            last_error=final.last_error,
+        )
+
+    def _unknown(self) -> UnknownJob:
+        return UnknownJob(
+            f"no row is left of job {self._id}: it was pruned, kept by no rule, or never existed"
+        )

@@ -1,0 +1,128 @@
+"""Finding the app's jobs and schedules: every module of the packages `jobs` and `crons` is imported, its values collected."""
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pillars.errors import ConfigurationError, DefinitionError, PillarsError, UnknownJob
+from pillars.jobs.definition import Job
+from pillars.schedules import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What the app defines, by name."""
+
+    jobs: Mapping[str, Job[..., Any]]
+    schedules: Mapping[str, Schedule]
+
+    def job(self, name: str) -> Job[..., Any]:
+        """The definition of a name; raises `UnknownJob` with the nearest one."""
+        if name in self.jobs:
+            return self.jobs[name]
+        near = difflib.get_close_matches(name, self.jobs, n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        raise UnknownJob(f'no job named "{name}"{hint}')
+
+
+def load(*, project: Path, jobs: str, crons: str, leave: str | None = None) -> Registry:
+    """Import the packages `jobs` and `crons` of `project` and collect what they define.
+
+    A missing package defines nothing. `leave` names a module not to import: the web app's, which the other pillars do without.
+    Raises `DefinitionError` for a name defined twice, and `ConfigurationError` for a module that does not import.
+    """
+    if str(project) not in sys.path:
+        sys.path.insert(0, str(project))
+    found_jobs: dict[str, tuple[Job[..., Any], str]] = {}
+    found_schedules: dict[str, tuple[Schedule, str]] = {}
+    for module in _modules(jobs, leave):
+        _collect_jobs(module, found_jobs)
+    for module in _modules(crons, leave):
+        _collect_jobs(module, found_jobs)
+        _collect_schedules(module, found_schedules)
+    for schedule, _ in found_schedules.values():
+        found_jobs.setdefault(schedule.job.name, (schedule.job, "a schedule"))
+    return Registry(
+        {name: one for name, (one, _) in sorted(found_jobs.items())},
+        {name: one for name, (one, _) in sorted(found_schedules.items())},
+    )
+
+
+def web_app(target: str, *, project: Path) -> Any:
+    """The user's ASGI app, from "module:app"."""
+    if str(project) not in sys.path:
+        sys.path.insert(0, str(project))
+    name, separator, attribute = target.partition(":")
+    if not (name and separator and attribute):
+        raise ConfigurationError(f'web: expected "module:app", got "{target}"')
+    module = _import(name)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise ConfigurationError(f'web: module "{name}" has no "{attribute}"') from None
+
+
+def _modules(package: str, leave: str | None) -> Iterator[ModuleType]:
+    if importlib.util.find_spec(package.partition(".")[0]) is None:
+        return
+    top = _import(package)
+    yield top
+    for found in pkgutil.walk_packages(getattr(top, "__path__", []), prefix=f"{package}."):
+        if found.name != leave:
+            yield _import(found.name)
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except PillarsError as error:
+        raise type(error)(f"{name}: {error}") from error
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f'importing "{name}" failed: no module named "{error.name}"'
+        ) from error
+    except Exception as error:
+        place = _place(error)
+        raise ConfigurationError(
+            f'importing "{name}" failed: {type(error).__name__}: {error}{place}'
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if isinstance(error, SyntaxError) or traceback is None:
+        return ""
+    return f" ({traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno})"
+
+
+def _collect_jobs(module: ModuleType, found: dict[str, tuple[Job[..., Any], str]]) -> None:
+    for value in vars(module).values():
+        if not isinstance(value, Job):
+            continue
+        known, place = found.setdefault(value.name, (value, module.__name__))
+        if known is not value:
+            raise DefinitionError(
+                f'two jobs are named "{value.name}": one in {place}, one in {module.__name__}; give one of them name='
+            )
+        value.prepare()
+
+
+def _collect_schedules(module: ModuleType, found: dict[str, tuple[Schedule, str]]) -> None:
+    for variable, value in vars(module).items():
+        if not isinstance(value, Schedule):
+            continue
+        named = value if value.name else value.named(f"{module.__name__}.{variable}")
+        known, place = found.setdefault(named.name, (named, module.__name__))
+        if known != named:
+            raise DefinitionError(
+                f'two schedules are named "{named.name}": one in {place}, one in {module.__name__}; give one of them name='
+            )

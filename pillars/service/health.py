@@ -1,0 +1,159 @@
+"""Is this process alive, ready, well? Plain ASGI, so that a worker loads no web library for it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+import anyio
+
+from pillars.codec import to_json
+from pillars.errors import DatabaseTrouble
+from pillars.service.farewell import Receive, Scope, Send
+from pillars.service.process import Process
+from pillars.store import health as store
+from pillars.store.rows import Vitals
+from pillars.version import __version__
+
+PATIENCE = 2.0  # seconds for all of a look, a connection included; platforms give up after 2 to 5 s
+TRUE = {"1", "true", "yes"}
+
+Answer = tuple[int, Mapping[str, Any]]
+Ask = Callable[[Process, str], Awaitable[Answer]]
+
+
+async def live(_process: Process, _query: str) -> Answer:
+    """200 while the loop turns; the database has no say, or its outage would restart every process."""
+    return 200, {"status": "ok"}
+
+
+async def ready(process: Process, _query: str) -> Answer:
+    """200 while the process serves or claims, and nobody has asked it to stop."""
+    if process.stopping.is_set():
+        return 503, {"status": "stopping"}
+    return (200, {"status": "ok"}) if process.ready else (503, {"status": "starting"})
+
+
+async def health(process: Process, query: str) -> Answer:
+    """The whole picture: 200 also when degraded, since restarting this process would not help; 503 for `strict=1`."""
+    checks = _checks(await _look(process))
+    well = all(check["status"] in {"up", "unused"} for check in checks.values())
+    strict = parse_qs(query).get("strict", [""])[-1].lower() in TRUE
+    return 503 if strict and not well else 200, {
+        "status": "ok" if well else "degraded",
+        "role": process.role,
+        "version": __version__,
+        "commit": process.commit,
+        "checks": checks,
+    }
+
+
+ROUTES: Mapping[str, Ask] = {
+    "/api/health": health,
+    "/api/health/live": live,
+    "/api/health/ready": ready,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One health route as an ASGI application."""
+
+    process: Process
+    ask: Ask
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        status, content = await self.ask(self.process, scope["query_string"].decode("latin-1"))
+        await _reply(send, status, content)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthApp:
+    """The health routes alone, for a process that serves nothing else."""
+
+    process: Process
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"only http is served here, not {scope['type']}")
+        ask = ROUTES.get(scope["path"].removeprefix(self.process.settings.prefix))
+        if ask is None:
+            await _reply(send, 404, {"status": "unknown"})
+        elif scope["method"] not in {"GET", "HEAD"}:
+            await _reply(send, 405, {"status": "expected GET"})
+        else:
+            await Endpoint(self.process, ask)(scope, receive, send)
+
+
+async def serve_health(process: Process) -> None:
+    """Serve the health routes on `PILLARS_HEALTH_PORT` until cancelled; return at once where it is not set.
+
+    It goes on while the process drains, so that whoever asks is told so.
+    """
+    if process.settings.health_port is None:
+        return
+    from pillars.service.serving import (
+        serve,
+    )  # a worker without a health port has no use for uvicorn
+
+    await serve(
+        HealthApp(process),
+        host=process.settings.health_host,
+        port=process.settings.health_port,
+        stopping=anyio.Event(),
+        started=_ignore,
+        grace=timedelta(0),
+        setting="PILLARS_HEALTH_PORT",
+    )
+
+
+async def _look(process: Process) -> Vitals | None:
+    try:
+        with anyio.fail_after(PATIENCE):
+            return await store.vitals(process.database.runtime)
+    except (DatabaseTrouble, TimeoutError):
+        return None
+
+
+def _checks(seen: Vitals | None) -> dict[str, dict[str, Any]]:
+    if seen is None:
+        return {
+            "database": {"status": "down"},
+            "workers": {"status": "unknown", "count": None},
+            "cron": {"status": "unknown", "leader": None},
+        }
+    return {
+        "database": {"status": "up"},
+        "workers": {"status": _of_workers(seen), "count": seen.workers},
+        "cron": {"status": _of_cron(seen), "leader": seen.leader},
+    }
+
+
+def _of_workers(seen: Vitals) -> str:
+    if seen.workers == 0:
+        return "down"
+    return (
+        "polling" if seen.polling else "up"
+    )  # polling: jobs run, but one does not hear of them at once
+
+
+def _of_cron(seen: Vitals) -> str:
+    if seen.leader is not None:
+        return "up"
+    return "down" if seen.scheduled else "unused"  # an app without schedules need not run app cron
+
+
+async def _reply(send: Send, status: int, content: Mapping[str, Any]) -> None:
+    body = to_json(content)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _ignore(_url: str) -> None:
+    pass

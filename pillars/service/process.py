@@ -1,0 +1,41 @@
+"""One process of a web application: what the three pillars have in common while they run."""
+
+import os
+import socket
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID, uuid4
+
+import anyio
+
+from pillars.settings import Settings
+from pillars.store.database import Database
+
+Role = Literal["web", "worker", "cron"]
+
+DONE, FAILED, USAGE, FENCED, INTERRUPTED = 0, 1, 2, 75, 130
+
+
+@dataclass(slots=True)
+class Process:
+    """A pillar's process: who it is, what it was told, how far it is.
+
+    `stopping` is set when a signal asks for a drain; a pillar's `run()` then finishes and returns. `ready` is true while it serves
+    or claims. `listening` is true while the wake-up listener has proved itself, None where there is none.
+    """
+
+    role: Role
+    settings: Settings
+    database: Database
+    worker_id: UUID = field(default_factory=uuid4)
+    stopping: anyio.Event = field(default_factory=anyio.Event)
+    ready: bool = False
+    listening: bool | None = None
+    leads: bool = False
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+
+    @property
+    def commit(self) -> str:
+        """The release's commit, 7 characters, or "local"."""
+        return (self.settings.git_commit_sha or "local")[:7]

@@ -1,0 +1,204 @@
+"""From what was written to what a setting is; each converter says what it expected and what it got."""
+
+import json
+import re
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
+
+from pillars.durations import duration, words
+from pillars.errors import ConfigurationError, UsageError
+
+__all__ = [
+    "Convert",
+    "choice",
+    "database_url",
+    "deployment",
+    "length",
+    "masked_url",
+    "matching",
+    "path",
+    "prefix",
+    "queues",
+    "secret",
+    "shown",
+    "text",
+    "whole",
+]
+
+Convert: TypeAlias = Callable[[object, str], Any]
+"""Of the value as given and the name under which it was given."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_MOST_SLOTS = 10_000  # as many as `concurrency` allows
+
+
+def shown(value: object) -> str:
+    """What was got, short and on one line."""
+    if isinstance(value, str):
+        return json.dumps(value[:40]) + ("…" if len(value) > 40 else "")
+    return str(value)[:40] if type(value) in (int, float, bool) else type(value).__name__
+
+
+def _expected(what: str, expected: str, got: object) -> ConfigurationError:
+    return ConfigurationError(f"{what}: expected {expected}, got {shown(got)}")
+
+
+def whole(least: int, most: int) -> Convert:
+    def convert(value: object, what: str) -> int:
+        number = value
+        if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+            number = int(value)
+        if type(number) is not int or not least <= number <= most:
+            raise _expected(what, f"a whole number from {least} to {most}", value)
+        return number
+
+    return convert
+
+
+def length(least: timedelta, most: timedelta) -> Convert:
+    """A duration within bounds."""
+
+    def convert(value: object, what: str) -> timedelta:
+        try:
+            found = duration(value, what=what)  # type: ignore[arg-type] # it refuses the rest
+        except UsageError as error:
+            raise ConfigurationError(str(error)) from None
+        if not least <= found <= most:
+            raise _expected(what, f"from {words(least)} to {words(most)}", words(found))
+        return found
+
+    return convert
+
+
+def text(value: object, what: str) -> str:
+    if not isinstance(value, str) or "\0" in value or "\n" in value:
+        raise _expected(what, "a text of one line", value)
+    return value
+
+
+def choice(options: Collection[str]) -> Convert:
+    def convert(value: object, what: str) -> str:
+        if isinstance(value, str) and value.strip().lower() in options:
+            return value.strip().lower()
+        raise _expected(what, " or ".join(options), value)
+
+    return convert
+
+
+def matching(pattern: str, expected: str) -> Convert:
+    compiled = re.compile(pattern)
+
+    def convert(value: object, what: str) -> str:
+        if isinstance(value, str) and compiled.fullmatch(value):
+            return value
+        raise _expected(what, expected, value)
+
+    return convert
+
+
+def deployment(value: object, what: str) -> str:
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return value
+    raise _expected(what, f"a name of the form {NAME.pattern}", value)
+
+
+def prefix(value: object, what: str) -> str:
+    """Nothing, or a path such as "/ops": a slash at the end is taken off."""
+    found = text(value, what).rstrip("/")
+    if found and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", found):
+        raise _expected(what, 'a path such as "/ops"', value)
+    return found
+
+
+def path(value: object, what: str) -> Path:
+    if isinstance(value, Path):
+        return value.expanduser()
+    if found := text(value, what):
+        return Path(found).expanduser()
+    raise _expected(what, "a path", value)
+
+
+def secret(value: object, what: str) -> str:
+    """A token: what a header can carry. Never shown."""
+    if isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]{1,1000}", value):
+        return value
+    raise ConfigurationError(
+        f"{what}: expected printable ASCII without blanks (the value is not shown)"
+    )
+
+
+def queues(value: object, what: str) -> tuple[tuple[str, int | None], ...]:
+    """Read "mail:5,default", a list of such parts, or a table of names and slots.
+
+    What stands behind the last colon is slots when it is a number: a queue named "a:5" is "a:5:50".
+    """
+    match value:
+        case str():
+            parts = [_lane(part.strip(), what) for part in value.split(",") if part.strip()]
+        case dict():
+            parts = [_lane(f"{name}:{slots}", what) for name, slots in value.items()]
+        case list() | tuple():
+            parts = [_lane(part, what) for part in value]
+        case _:
+            raise _expected(what, 'queues such as "mail:5,default"', value)
+    names = [name for name, _ in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"{what}: the queue {shown(name)} is there twice")
+    return tuple(parts)
+
+
+def _lane(part: object, what: str) -> tuple[str, int | None]:
+    slots: object
+    if isinstance(part, tuple) and len(part) == 2:
+        name, slots = part
+    else:
+        name, _, slots = text(part, what).rpartition(":")
+        if not name or not _WHOLE.fullmatch(slots):
+            name, slots = part, None
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise _expected(what, f"a queue's name of the form {NAME.pattern}", name)
+    return name, None if slots is None else whole(1, _MOST_SLOTS)(slots, f"{what}: slots of {name}")
+
+
+# --- URLs ---------------------------------------------------------------------------------------------------
+
+_SCHEMES = {"postgres", "postgresql"}
+_WORD = re.compile(r"((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]*)", re.IGNORECASE)
+
+
+def masked_url(url: str) -> str:
+    """The same with `***` for its password; for `key=value` connection strings too.
+
+    A password that was not escaped may hold any of `@:/?#`, so all up to the last `@` counts as one.
+    """
+    scheme, mark, rest = url.partition("://")
+    if mark:
+        user_and_password, at, place = rest.rpartition("@")
+        user, colon, _ = user_and_password.partition(":")
+        rest = f"{user}{colon}{'***' if colon else ''}{at}{place}"
+    return _WORD.sub(r"\1***", f"{scheme}{mark}{rest}")
+
+
+def database_url(value: object, what: str) -> str:
+    """A URL of Postgres, as libpq reads it; SQLAlchemy's `postgresql+driver://` is taken as meant."""
+    found = text(value, what).strip()
+    scheme, mark, rest = found.partition("://")
+    dialect = scheme.partition("+")[0].lower()
+    if not mark or dialect not in _SCHEMES:
+        got = f"a URL of {shown(scheme)}" if mark else "a text without ://"
+        raise ConfigurationError(
+            f"{what}: expected postgresql://user:password@host/database, got {got}"
+        )
+    try:
+        _ = urlsplit(f"{dialect}://{rest}").port
+    except ValueError:
+        raise ConfigurationError(
+            f"{what}: host and port cannot be told apart in {masked_url(found)}; "
+            "escape @ : / ? # in the password, as %40 %3A %2F %3F %23"
+        ) from None
+    return f"{dialect}://{rest}"

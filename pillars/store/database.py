@@ -1,0 +1,48 @@
+"""What a process holds of Postgres."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from pillars.store.pool import RUNTIME_CONNECTIONS, Address, Pool, Revive
+from pillars.store.results import Results
+from pillars.store.wakeups import Wakeups
+
+APPLICATION_CONNECTIONS = 10
+
+
+class Database:
+    """Two pools, so that jobs never starve the runtime; and what is shared by a process's enqueues.
+
+    `pool` is the application's: enqueues, `ctx.connection()`, results, requests. `runtime` is for claims, finishes and
+    sweeps. `direct` is for what a transaction pooler cannot carry: LISTEN, the leader's lock, migrations.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        direct_url: str | None = None,
+        size: int = APPLICATION_CONNECTIONS,
+        role: str = "app",
+        revive: Revive | None = None,
+    ) -> None:
+        self.address = Address(url, application_name=f"pillars {role}", revive=revive)
+        self.direct = replace(self.address, url=direct_url or url)
+        self.pool = Pool(self.address, size)
+        self.runtime = Pool(self.address, RUNTIME_CONNECTIONS)
+        self.wakeups = Wakeups(self.pool)
+        self.results = Results(self.pool)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["Database"]:
+        """Hold the pools for the block; no connection is made before one is needed."""
+        await self.pool.open()
+        await self.runtime.open()
+        try:
+            yield self
+        finally:
+            await self.results.close()
+            await self.wakeups.close()
+            await self.pool.close()
+            await self.runtime.close()

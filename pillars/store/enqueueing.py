@@ -1,0 +1,151 @@
+"""Putting jobs in: one by one, many at once, inside the caller's transaction, and again where the outcome is unknown."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import repeat
+from typing import Any
+
+import msgspec
+
+from pillars.errors import DatabaseTrouble
+from pillars.store.database import Database
+from pillars.store.pool import Session
+from pillars.store.rows import Enqueued, NewJob, Now, Stored
+from pillars.store.statements import Statement
+from pillars.store.trouble import told
+from pillars.store.wakeups import NOTIFY
+
+ENQUEUE = Statement("jobs/enqueue", Enqueued)
+ENQUEUE_WITHIN = Statement("jobs/enqueue_within", Enqueued)
+ENQUEUE_AGAIN = Statement("jobs/enqueue_again", Enqueued)
+ENQUEUE_MANY = Statement("jobs/enqueue_many", Stored)
+TAKE_BACK = Statement("jobs/take_back", Stored)
+FIND_UNIQUE = Statement("jobs/find_unique", Stored)
+NOW = Statement("jobs/now", Now)
+
+COPY_FROM = 1000  # jobs; below it one INSERT is as fast and needs no second form
+BULK_TIMEOUT = timedelta(minutes=5)
+SOON = timedelta(
+    seconds=30
+)  # work due later is found by a poll, whose reply carries the next run_at
+REPEATS = 3
+COPIED = (
+    "job_id", "name", "queue", "payload", "context", "priority", "run_at", "expires_at",
+    "max_attempts", "timeout", "tags", "trace",
+)  # fmt: skip
+
+
+async def enqueue(database: Database, job: NewJob) -> Enqueued:
+    """Store one job and wake a worker. Repeats itself, under the same id, where the outcome is unknown."""
+    statement = ENQUEUE if job.unique_key is None else ENQUEUE_WITHIN
+    told_already = job.unique_key is not None
+    try:
+        [stored] = await database.pool.rows(statement, *_parameters(job))
+    except DatabaseTrouble as trouble:
+        if not trouble.may_have_happened:
+            raise
+        stored = await _enqueue_again(database, job)
+        told_already = False
+    if not told_already and _is_soon(job):
+        database.wakeups.wake(job.queue)
+    return stored
+
+
+async def enqueue_within(session: Session, job: NewJob) -> Enqueued:
+    """Store one job in the caller's transaction, which also carries the notification."""
+    [stored] = await session.rows(ENQUEUE_WITHIN, *_parameters(job))
+    return stored
+
+
+async def enqueue_many(database: Database, jobs: Sequence[NewJob]) -> list[Enqueued]:
+    """Store jobs in one transaction and wake their workers; answers in order."""
+    async with database.pool.session() as session:
+        if len(jobs) >= COPY_FROM and not any(job.unique_key for job in jobs):
+            stored = await _copy(session, jobs)
+        else:
+            async with session.transaction():
+                stored = await _insert(session, jobs)
+    for queue in {job.queue for job in jobs if _is_soon(job)}:
+        database.wakeups.wake(queue)
+    return stored
+
+
+async def enqueue_many_within(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
+    """Store jobs in the caller's transaction, which also carries the notifications."""
+    stored = await _insert(session, jobs)
+    await session.rows(NOTIFY, sorted({job.queue for job in jobs if _is_soon(job)}))
+    return stored
+
+
+async def _enqueue_again(database: Database, job: NewJob) -> Enqueued:
+    for left in reversed(range(REPEATS)):
+        try:
+            return await _repeat(database, job)
+        except DatabaseTrouble:
+            if not left:
+                raise
+    raise AssertionError
+
+
+async def _repeat(database: Database, job: NewJob) -> Enqueued:
+    async with database.pool.session() as session, session.transaction():
+        while True:
+            if await session.rows(ENQUEUE_AGAIN, *_parameters(job)):
+                await session.rows(TAKE_BACK, job.job_id)
+                return Enqueued(job.job_id, created=True)
+            if job.unique_key is None:
+                return Enqueued(job.job_id, created=True)
+            # Whoever held the key may have ended since; then the insert has its turn again.
+            for held in await session.rows(FIND_UNIQUE, job.unique_key):
+                return Enqueued(held.job_id, created=held.job_id == job.job_id)
+
+
+async def _insert(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
+    columns = [list(column) for column in zip(*map(_parameters, jobs), strict=True)]
+    columns[12] = [
+        None if tags is None else msgspec.json.encode(tags).decode() for tags in columns[12]
+    ]
+    inserted = {
+        row.job_id for row in await session.rows(ENQUEUE_MANY, *columns, timeout=BULK_TIMEOUT)
+    }
+    return [
+        Enqueued(job.job_id, created=True)
+        if job.job_id in inserted
+        else await enqueue_within(session, job)
+        for job in jobs
+    ]
+
+
+async def _copy(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
+    [clock] = await session.rows(NOW)
+    with told():
+        await session.connection.copy_records_to_table(
+            "jobs",
+            schema_name="pillars",
+            columns=COPIED,
+            records=map(_copied, jobs, repeat(clock.now)),
+            timeout=BULK_TIMEOUT.total_seconds(),
+        )
+    return [Enqueued(job.job_id, created=True) for job in jobs]
+
+
+def _copied(job: NewJob, now: datetime) -> tuple[Any, ...]:
+    run_at = job.run_at or now + (job.run_in or timedelta(0))
+    expires_at = None if job.expires_in is None else max(run_at, now) + job.expires_in
+    return (
+        job.job_id, job.name, job.queue, job.payload, job.context, job.priority, run_at, expires_at,
+        job.max_attempts, job.timeout, job.tags, job.trace,
+    )  # fmt: skip
+
+
+def _parameters(job: NewJob) -> tuple[Any, ...]:
+    return (
+        job.job_id, job.name, job.queue, job.payload, job.context, job.priority, job.run_at,
+        job.run_in, job.expires_in, job.max_attempts, job.timeout, job.unique_key, job.tags, job.trace,
+    )  # fmt: skip
+
+
+def _is_soon(job: NewJob) -> bool:
+    if job.run_at is not None:  # by our clock, which only decides about a wake-up
+        return job.run_at <= datetime.now(job.run_at.tzinfo) + SOON
+    return job.run_in is None or job.run_in <= SOON

@@ -1,0 +1,28 @@
+"""Single jobs: their state, their end by request."""
+
+from uuid import UUID
+
+from pillars.errors import UnknownJob
+from pillars.store.pool import Executor
+from pillars.store.results import not_ended_before
+from pillars.store.rows import Cancelled, State
+from pillars.store.statements import Statement
+
+STATE = Statement("jobs/state", State)
+CANCEL = Statement("jobs/cancel", Cancelled)
+
+
+async def state(executor: Executor, job_id: UUID) -> str:
+    """The state of a job; raises `UnknownJob` where no row is left of it."""
+    found = await executor.rows(STATE, job_id, not_ended_before(job_id))
+    if not found:
+        raise UnknownJob(
+            f"no row is left of job {job_id}: it was pruned, kept by no rule, or never existed"
+        )
+    return found[0].state
+
+
+async def cancel(executor: Executor, job_id: UUID) -> str:
+    """Cancel a job: "cancelled", "requested" (it runs), "final" or "unknown"."""
+    [answered] = await executor.rows(CANCEL, job_id)
+    return answered.answer

@@ -1,0 +1,122 @@
+"""Being woken: one connection that listens, believed only while it proves itself."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+from pillars.errors import DatabaseTrouble
+from pillars.store.pool import Address, Executor, Session
+from pillars.store.rows import Yes
+from pillars.store.statements import Statement
+from pillars.store.trouble import told
+
+PROVE = Statement("workers/prove", Yes)
+
+WAKE_CHANNEL = "pillars"
+PROOF = "proof"  # anything else on a process's own channel is the id of a job of its to look at
+FIRST_PROOF = 2.0  # seconds a round trip may take before the channel counts as deaf
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 10.0  # seconds
+
+
+def own_channel(worker_id: UUID) -> str:
+    """As `pillars.own_channel` in SQL."""
+    return f"pillars_{worker_id.hex}"
+
+
+class Listener:
+    """Hears that a queue has work, and what is told to this process alone.
+
+    A connection may look open and hear nothing (a pooler, a silent cut): `proved` is true only while a notification to itself has
+    come back within `trust`. Heartbeats send these; without one in time it reconnects.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        pool: Executor,
+        worker_id: UUID,
+        *,
+        trust: timedelta,
+        on_wake: Callable[[str], None],
+        on_told: Callable[[str], None],
+        on_change: Callable[[bool, str], None],
+    ) -> None:
+        self._address = address
+        self._pool = pool
+        self._worker_id = worker_id
+        self._trust = trust.total_seconds()
+        self._on_wake = on_wake
+        self._on_told = on_told
+        self._on_change = on_change
+        self._proved_at = float("-inf")
+        self._heard = asyncio.Event()
+
+    @property
+    def proved(self) -> bool:
+        return time.monotonic() - self._proved_at < self._trust
+
+    async def run(self) -> None:
+        """Listen until cancelled, through any trouble."""
+        backoff = FIRST_BACKOFF
+        while True:
+            try:
+                await self.listen_once()
+                backoff = FIRST_BACKOFF
+            except DatabaseTrouble as trouble:
+                self._lost(str(trouble))
+            await asyncio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311
+            backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+    async def listen_once(self) -> None:
+        """Connect, listen, prove it, and return when the connection has closed or gone deaf."""
+        session = await self._address.connect()
+        try:
+            with told():
+                await session.connection.add_listener(WAKE_CHANNEL, self._woken)
+                await session.connection.add_listener(own_channel(self._worker_id), self._told)
+            await self._prove()
+            self._on_change(True, "")
+            await self._stay(session)
+            why = "the connection closed" if session.closed else "no proof came back in time"
+        finally:
+            await session.close()
+        self._lost(why)
+
+    async def _prove(self) -> None:
+        self._heard.clear()
+        await self._pool.rows(PROVE, self._worker_id, PROOF)
+        try:
+            await asyncio.wait_for(self._heard.wait(), FIRST_PROOF)
+        except TimeoutError:
+            with told():
+                raise TimeoutError(
+                    f"LISTEN did not echo within {FIRST_PROOF:g} s; is this a pooler?"
+                ) from None
+
+    async def _stay(self, session: Session) -> None:
+        closed = asyncio.Event()
+        session.connection.add_termination_listener(lambda _connection: closed.set())
+        while self.proved and not session.closed:
+            try:
+                await asyncio.wait_for(closed.wait(), self._trust / 3)
+            except TimeoutError:
+                continue
+            return
+
+    def _lost(self, why: str) -> None:
+        if self._proved_at != float("-inf"):
+            self._proved_at = float("-inf")
+            self._on_change(False, why)
+
+    def _woken(self, _connection: object, _pid: int, _channel: str, queue: object) -> None:
+        self._on_wake(str(queue))
+
+    def _told(self, _connection: object, _pid: int, _channel: str, message: object) -> None:
+        if message == PROOF:
+            self._proved_at = time.monotonic()
+            self._heard.set()
+        else:
+            self._on_told(str(message))

@@ -1,0 +1,182 @@
+"""Connections to Postgres. Every statement of the runtime runs through `Session.rows`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+import asyncpg
+
+from pillars.errors import DatabaseTrouble, Trouble
+from pillars.store.statements import Row, Statement
+from pillars.store.trouble import told, told_of_connecting
+
+STATEMENT_TIMEOUT = timedelta(seconds=5)  # no await on the database without one
+CONNECT_TIMEOUT = timedelta(seconds=5)
+CLOSE_TIMEOUT = timedelta(
+    seconds=2
+)  # then connections are cut: a dead database must not hold up an exit
+RUNTIME_CONNECTIONS = 3  # claim, finish, and one for what comes up: jobs cannot starve them
+IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten
+
+Revive = Callable[[], None]
+
+
+class Executor(Protocol):
+    """What runs a statement: a pool, or one connection of it."""
+
+    async def rows(
+        self, statement: Statement[Row], *args: Any, timeout: timedelta = STATEMENT_TIMEOUT
+    ) -> list[Row]: ...
+
+
+class Session:
+    """One connection, for statements of ours or, in a transaction, of the caller's."""
+
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        self.connection = connection
+
+    async def rows(
+        self, statement: Statement[Row], *args: Any, timeout: timedelta = STATEMENT_TIMEOUT
+    ) -> list[Row]:
+        """Run a statement and return its rows; raises `DatabaseTrouble`."""
+        with told():
+            found = await self.connection.fetch(
+                statement.text, *args, timeout=timeout.total_seconds()
+            )
+        return [statement.fill(record) for record in found]
+
+    async def script(self, sql: str, *, timeout: timedelta) -> None:
+        """Run SQL of several statements, as a migration is."""
+        with told():
+            await self.connection.execute(sql, timeout=timeout.total_seconds())
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Commit at the end of the block, or roll back where it raises."""
+        with told():
+            transaction = self.connection.transaction()
+            await transaction.start()
+        try:
+            yield
+        except BaseException:
+            if not self.connection.is_closed():
+                with told():
+                    await transaction.rollback()
+            raise
+        with told():
+            await transaction.commit()
+
+    @property
+    def closed(self) -> bool:
+        return self.connection.is_closed()
+
+    async def close(self) -> None:
+        """Close in good order, or cut the connection where that takes too long."""
+        try:
+            await asyncio.wait_for(self.connection.close(), CLOSE_TIMEOUT.total_seconds())
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self.connection.terminate()
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where Postgres is and how to bring it back where it is ours to start."""
+
+    url: str
+    application_name: str = "pillars"
+    revive: Revive | None = None
+    pooled: bool = False
+    """Behind a transaction pooler: no prepared statements, no session state."""
+
+    async def connect(self, **settings: str) -> Session:
+        """Open a connection of its own, on whichever loop is running."""
+        return Session(await self.open(**settings))
+
+    async def open(self, **settings: str) -> "asyncpg.Connection[asyncpg.Record]":
+        try:
+            return await self._open(settings)
+        except DatabaseTrouble as trouble:
+            if self.revive is None or trouble.kind not in {Trouble.UNREACHABLE, Trouble.BUSY}:
+                raise
+        await asyncio.to_thread(self.revive)
+        return await self._open(settings)
+
+    async def _open(self, settings: dict[str, str]) -> "asyncpg.Connection[asyncpg.Record]":
+        named = {} if self.pooled else {"application_name": self.application_name, **settings}
+        with told_of_connecting():
+            return await asyncpg.connect(
+                self.url,
+                timeout=CONNECT_TIMEOUT.total_seconds(),
+                statement_cache_size=0 if self.pooled else 100,
+                server_settings=named or None,
+            )
+
+
+@dataclass(slots=True)
+class Pool:
+    """A few connections to one address, made when first needed."""
+
+    address: Address
+    size: int
+    _pool: "asyncpg.Pool[asyncpg.Record] | None" = field(default=None, init=False)
+
+    async def open(self) -> None:
+        async def connect(*_args: object, **_kwargs: object) -> Any:
+            return await self.address.open()
+
+        self._pool = await asyncpg.create_pool(
+            min_size=0,
+            max_size=self.size,
+            max_inactive_connection_lifetime=IDLE_CONNECTION.total_seconds(),
+            connect=connect,
+            reset=_leave_alone if self.address.pooled else None,
+        )
+
+    async def close(self) -> None:
+        if self._pool is None:
+            return
+        try:
+            await asyncio.wait_for(self._pool.close(), CLOSE_TIMEOUT.total_seconds())
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            self._pool.terminate()
+        self._pool = None
+
+    async def rows(
+        self, statement: Statement[Row], *args: Any, timeout: timedelta = STATEMENT_TIMEOUT
+    ) -> list[Row]:
+        """Run a statement on any connection; raises `DatabaseTrouble`."""
+        async with self.session() as session:
+            return await session.rows(statement, *args, timeout=timeout)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Session]:
+        """Hold one connection for the block."""
+        pool = self._opened()
+        with told_of_connecting():
+            connection = await pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds())
+        session = Session(connection)  # type: ignore[arg-type]
+        try:
+            yield session
+        except DatabaseTrouble as trouble:
+            await self._part_with(trouble)
+            raise
+        finally:
+            with told():
+                await pool.release(connection, timeout=CLOSE_TIMEOUT.total_seconds())
+
+    async def _part_with(self, trouble: DatabaseTrouble) -> None:
+        """A standby answers reads for ever: leave all its connections, so that the next finds the primary."""
+        if trouble.kind is Trouble.READ_ONLY and self._pool is not None:
+            await self._pool.expire_connections()
+
+    def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+        if self._pool is None:
+            raise DatabaseTrouble(Trouble.UNREACHABLE, "the pool is closed")
+        return self._pool
+
+
+async def _leave_alone(_connection: Any) -> None:
+    """Behind a pooler asyncpg's reset would release another client's locks."""

@@ -1,0 +1,77 @@
+"""What asyncpg raises, told as `DatabaseTrouble`: by what a caller can do about it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from pillars.errors import DatabaseTrouble, Trouble
+
+# SQLSTATEs (Postgres manual, appendix A), first by the whole code, then by its class.
+KINDS = {
+    "0A000": Trouble.CONFLICT,  # "cached plan must not change result type": planned anew next time
+    "25006": Trouble.READ_ONLY,
+    "25P03": Trouble.LOST,  # idle in transaction for too long: the server has hung up
+    "40001": Trouble.CONFLICT,
+    "40P01": Trouble.CONFLICT,
+    "42501": Trouble.DENIED,
+    "55P03": Trouble.CONFLICT,
+    "57014": Trouble.CONFLICT,  # cancelled by the server's own timeout: rolled back
+    "57P01": Trouble.LOST,
+    "57P02": Trouble.LOST,
+    "57P03": Trouble.BUSY,
+    "57P05": Trouble.LOST,
+}
+CLASSES = {
+    "08": Trouble.LOST,
+    "22": Trouble.REFUSED,
+    "23": Trouble.REFUSED,
+    "28": Trouble.DENIED,
+    "3D": Trouble.DENIED,
+    "40": Trouble.CONFLICT,
+    "53": Trouble.BUSY,
+    "54": Trouble.REFUSED,  # a value too large for jsonb, or for an index
+    "57": Trouble.LOST,
+    "58": Trouble.BUSY,
+    "P0": Trouble.REFUSED,  # raised by our own functions
+    "XX": Trouble.BUSY,
+}
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Raise `DatabaseTrouble` for whatever a running statement raises."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise _of_server(error) from error
+    except (
+        asyncpg.DataError
+    ) as error:  # an argument that asyncpg could not encode: nothing was sent
+        raise DatabaseTrouble(Trouble.REFUSED, _line(error)) from error
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+        raise DatabaseTrouble(Trouble.LOST, _line(error)) from error
+
+
+@contextmanager
+def told_of_connecting() -> Iterator[None]:
+    """Raise `DatabaseTrouble` for whatever the making of a connection raises: nothing was sent."""
+    try:
+        with told():
+            yield
+    except DatabaseTrouble as trouble:
+        if trouble.kind is Trouble.LOST:
+            raise DatabaseTrouble(Trouble.UNREACHABLE, str(trouble)) from trouble
+        raise
+
+
+def _of_server(error: asyncpg.PostgresError) -> DatabaseTrouble:
+    sqlstate = error.sqlstate or ""
+    kind = KINDS.get(sqlstate) or CLASSES.get(sqlstate[:2], Trouble.BUG)
+    constraint = getattr(error, "constraint_name", None)
+    return DatabaseTrouble(kind, _line(error), sqlstate=sqlstate, constraint=constraint)
+
+
+def _line(error: BaseException) -> str:
+    first = str(error).strip().partition("\n")[0]
+    return first or type(error).__name__

@@ -1,0 +1,45 @@
+"""Rows about processes, for people and health."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from pillars.store.pool import Executor
+from pillars.store.statements import Nothing, Statement
+
+APPEAR = Statement("workers/appear", Nothing)
+LEAVE = Statement("workers/leave", Nothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """What a process says of itself."""
+
+    worker_id: UUID
+    role: str
+    host: str
+    pid: int
+    version: str
+    commit: str
+    deployment: str
+    state: str
+    queues: Sequence[str] | None = None
+    slots: int = 0
+    running: int = 0
+    listening: bool | None = None
+    leads: bool = False
+
+
+async def appear(executor: Executor, presence: Presence) -> None:
+    """Write or renew the row of a process."""
+    await executor.rows(
+        APPEAR, presence.worker_id, presence.role, presence.host, presence.pid, presence.version,
+        presence.commit, presence.deployment, presence.state,
+        None if presence.queues is None else list(presence.queues),
+        presence.slots, presence.running, presence.listening, presence.leads,
+    )  # fmt: skip
+
+
+async def leave(executor: Executor, worker_id: UUID) -> None:
+    """Remove the row of a process that ends."""
+    await executor.rows(LEAVE, worker_id)

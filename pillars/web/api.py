@@ -1,0 +1,134 @@
+"""The JSON API: what each route does."""
+
+import re
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pillars import log
+from pillars.codec import large
+from pillars.errors import UnknownJob
+from pillars.store import enqueueing, jobs, listing, naming, redriving
+from pillars.store import stats as counting
+from pillars.store.database import Database
+from pillars.store.results import made_at
+from pillars.store.rows import Defaults, JobRow, NewJob, Stats
+from pillars.web import bodies, queries
+from pillars.web.problems import answer, problem
+
+ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+
+class Api:
+    """Reads and changes jobs for requests that were let in."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._pool = database.pool
+
+    async def stats(self, _request: Request) -> Response:
+        return answer(_counted(await counting.stats(self._pool)))
+
+    async def list(self, request: Request) -> Response:
+        page = await listing.page(self._pool, queries.wanted(request.query_params))
+        following = None if page.next is None else queries.cursor_after(page.next)
+        return answer({"items": [listing.as_json(job) for job in page.jobs], "next": following})
+
+    async def enqueue(self, request: Request) -> Response:
+        """201 with the new job, or 200 with the unfinished one that holds the unique key."""
+        body = await bodies.read(request)
+        job = bodies.new_job(body, await self._defaults(body.name))
+        if large(job.payload.encode()):
+            log.get("pillars.web").warning(
+                log.Event.PAYLOAD_LARGE, job_name=job.name, bytes=len(job.payload)
+            )
+        stored = await enqueueing.enqueue(self._database, job)
+        row = await listing.find(self._pool, stored.job_id) or _as_stored(job, stored.job_id)
+        headers = {"location": f"{request.scope['path']}/{row.job_id}"}
+        response = answer(listing.as_json(row), status=201 if stored.created else 200)
+        response.headers.update(headers)
+        return response
+
+    async def inspect(self, request: Request) -> Response:
+        return answer(listing.as_json(await self._found(_job_id(request))))
+
+    async def cancel(self, request: Request) -> Response:
+        """200 where the job had not begun and is cancelled now, 202 where its worker was told, 409 where it had ended."""
+        before = await self._found(_job_id(request))
+        said = await jobs.cancel(self._pool, before.job_id)
+        after = await listing.find(self._pool, before.job_id)
+        match said:
+            case "cancelled":
+                return answer(listing.as_json(after or replace(before, state="cancelled")))
+            case "requested":
+                return answer(listing.as_json(after or before), status=202)
+            case "final":
+                state = (after or before).state
+                return problem(409, f"the job has ended: it is {state}", state=state)
+        raise _unknown(before.job_id)
+
+    async def retry(self, request: Request) -> Response:
+        """200 with the job, failed, cancelled or expired ones as new, scheduled ones due now; else 409."""
+        retried = await redriving.retry(self._pool, _job_id(request))
+        if retried.refused:
+            return problem(409, retried.refused, state=retried.job.state)
+        return answer(listing.as_json(retried.job))
+
+    async def _found(self, job_id: UUID) -> JobRow:
+        job = await listing.find(self._pool, job_id)
+        if job is None:
+            raise _unknown(job_id)
+        return job
+
+    async def _defaults(self, name: str) -> Defaults | None:
+        """The name's definition. Before any process has defined its jobs, every name is taken, as SQL takes it."""
+        found = await naming.defaults(self._pool, name)
+        if found is None and (names := await naming.defined_names(self._pool)):
+            near = get_close_matches(name, names, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(names[:20])}"
+            raise UnknownJob(f'no job named "{name}"; {hint}')
+        return found
+
+
+def _job_id(request: Request) -> UUID:
+    """The id in the path, in its one usual form; what was got is not repeated: it may be anything."""
+    text = request.path_params["job_id"]
+    if not ID.fullmatch(text):
+        raise UnknownJob(
+            "no job has this id: expected one such as 01890a5d-ac96-774b-bcce-b302099a8057"
+        )
+    return UUID(text)
+
+
+def _unknown(job_id: UUID) -> UnknownJob:
+    return UnknownJob(
+        f"no row is left of job {job_id}: it was pruned, kept by no rule, or never existed"
+    )
+
+
+def _counted(counted: Stats) -> dict[str, Any]:
+    states = {state: getattr(counted, state) for state in listing.STATES}
+    return {
+        "pending": counted.scheduled + counted.ready + counted.waiting + counted.paused,
+        "processing": counted.running,
+        "completed": counted.completed,
+        "failed": counted.failed,
+        "states": states,
+        "queues": msgspec.Raw(counted.queues.encode()),
+    }
+
+
+def _as_stored(job: NewJob, job_id: UUID) -> JobRow:
+    """A job as it was when it was stored, for one that has ended since and left no row."""
+    return JobRow(
+        job_id=job_id, name=job.name, queue=job.queue, priority=job.priority, state="ready", payload=job.payload,
+        context=job.context, result=None, last_error=None, attempt=0, max_attempts=job.max_attempts, crashes=0,
+        lock_token=None, created_at=made_at(job_id), started_at=None, finished_at=None, parent_id=None, tags=job.tags,
+        trace=None, unique_key=job.unique_key, timeout=None, run_at=job.run_at or made_at(job_id), locked_at=None,
+        locked_by=None, deadline_at=None,
+    )  # fmt: skip

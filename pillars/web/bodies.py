@@ -1,0 +1,146 @@
+"""The body of an enqueue: JSON read strictly, so that what is stored is what was meant."""
+
+import json
+import math
+from datetime import datetime
+from typing import Any
+
+import anyio
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from pillars.codec import MAX_PAYLOAD, checks
+from pillars.errors import PayloadError, UsageError
+from pillars.jobs import options
+from pillars.jobs.enqueuing import new_id
+from pillars.store.rows import Defaults, NewJob
+
+PATIENCE = 30.0  # seconds for a body of 5 MB; slower, and it only holds a connection
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """The parameters of `pillars.enqueue`."""
+
+    name: str
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+    queue: str | None = None
+    priority: int | None = None
+    run_at: datetime | None = None
+    max_attempts: int | None = None
+    unique_key: str | None = None
+    context: str | None = None
+
+
+async def read(request: Request) -> Body:
+    """Read and check an enqueue's body; raises 408, 413 or 415 as `HTTPException`, else `UsageError`."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if (
+        media != "application/json"
+        or request.headers.get("content-encoding", "identity").lower() != "identity"
+    ):
+        raise HTTPException(
+            415, "expected the header Content-Type: application/json, and no Content-Encoding"
+        )
+    try:
+        with anyio.fail_after(PATIENCE):
+            content = await _content(request)
+    except TimeoutError:
+        raise HTTPException(
+            408, f"the body did not arrive within {PATIENCE:g} s", {"connection": "close"}
+        ) from None
+    return parse(content)
+
+
+def parse(content: bytes) -> Body:
+    """The checked parameters; raises `UsageError`.
+
+    Read twice: msgspec gives types and the payload's very text, the standard library tells of duplicate keys and of numbers
+    that are none.
+    """
+    try:
+        text = content.decode()
+        whole = json.loads(
+            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
+        )
+        misfit = checks.anything(
+            whole, 0
+        )  # so the payload, an object of arguments, is the first level
+        if misfit is not None:
+            raise PayloadError(f"{misfit.path.removeprefix('.') or 'the body'}: {misfit.reason}")
+        body = msgspec.json.decode(text, type=Body)
+    except UnicodeDecodeError:
+        raise UsageError("the body: expected JSON in UTF-8") from None
+    except RecursionError:
+        raise UsageError(f"the body is nested over {checks.MAX_DEPTH} deep") from None
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise UsageError(f"the body: {error}") from None
+    _check(body, whole)
+    return body
+
+
+def new_job(body: Body, defaults: Defaults | None) -> NewJob:
+    """The row to store; what was not said comes from the name's definition."""
+    known = defaults or Defaults("default", 0, None, [])
+    return NewJob(
+        job_id=new_id(),
+        name=body.name,
+        queue=body.queue or known.queue,
+        payload=bytes(body.payload).decode(),
+        context=body.context,
+        priority=known.priority if body.priority is None else body.priority,
+        run_at=body.run_at,
+        run_in=None,
+        expires_in=None,
+        max_attempts=body.max_attempts or known.max_attempts,
+        timeout=None,
+        unique_key=body.unique_key,
+        tags=known.tags or None,
+        trace=None,
+    )
+
+
+def _check(body: Body, whole: dict[str, Any]) -> None:
+    options.checked_name(body.name, "name")
+    if not isinstance(whole.get("payload", {}), dict):
+        raise PayloadError("payload: expected an object of parameter names")
+    if body.queue is not None:
+        options.checked_name(body.queue, "queue")
+    if body.priority is not None:
+        options.checked_priority(body.priority)
+    if body.max_attempts is not None:
+        options.checked_attempts(body.max_attempts)
+    if body.run_at is not None:
+        options.checked_time(body.run_at)
+    if body.unique_key is not None:
+        options.checked_text(body.unique_key, "unique_key")
+    if body.context is not None:
+        options.checked_text(body.context, "context")
+
+
+async def _content(request: Request) -> bytes:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > MAX_PAYLOAD:
+            said = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
+            raise HTTPException(413, said, {"connection": "close"})
+    return bytes(content)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON; use null or a text")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is out of the range of a double")
+    return value

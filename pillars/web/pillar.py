@@ -1,0 +1,61 @@
+"""`app web`: the user's application and our routes beside it."""
+
+import inspect
+from datetime import timedelta
+from typing import cast
+
+from starlette.types import ASGIApp
+
+from pillars import log
+from pillars.errors import ConfigurationError
+from pillars.service.process import Process
+from pillars.service.serving import serve
+from pillars.web import routes, welcome
+from pillars.web.dispatcher import Dispatcher
+from pillars.web.requests import Requests
+
+PAUSE = timedelta(
+    seconds=1
+)  # what a load balancer needs to see readiness fail, or to be told by the platform
+
+
+class Web:
+    """Serves until the process is asked to stop. `app` is the user's ASGI application, or None."""
+
+    def __init__(self, process: Process, app: object | None) -> None:
+        self._process = process
+        theirs = welcome.application(process.settings) if app is None else checked_app(app)
+        self.asgi: ASGIApp = Requests(Dispatcher(routes.application(process), theirs))
+
+    async def run(self) -> None:
+        """Serve; from `process.stopping` on readiness fails, then what is under way is finished."""
+        settings = self._process.settings
+        pause = timedelta(0) if settings.env == "dev" else min(PAUSE, settings.drain / 4)
+        try:
+            await serve(
+                self.asgi,
+                host=settings.host,
+                port=settings.port,
+                stopping=self._process.stopping,
+                started=self._started,
+                grace=settings.drain - pause,
+                pause=pause,
+            )
+        finally:
+            self._process.ready = False
+
+    def _started(self, url: str) -> None:
+        self._process.ready = True
+        log.get("pillars.web").info(log.Event.WEB_READY, url=url)
+
+
+def checked_app(app: object) -> ASGIApp:
+    """An ASGI application, told by its three parameters."""
+    try:
+        inspect.signature(app).bind({}, None, None)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            "[tool.pillars] web: expected an ASGI application, called with scope, receive and send, "
+            f"got {type(app).__name__}; wrap a WSGI one (Flask) as asgiref.wsgi.WsgiToAsgi(app)"
+        ) from None
+    return cast("ASGIApp", app)

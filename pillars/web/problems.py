@@ -1,0 +1,81 @@
+"""Answers in JSON: what was asked for, or why not (RFC 9457)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pillars import log
+from pillars.codec import clean_text, to_json
+from pillars.errors import DatabaseTrouble, Trouble, UnknownJob, UsageError
+
+HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+LONGEST_DETAIL = 1000  # characters
+BRIEF = {Trouble.UNREACHABLE, Trouble.LOST, Trouble.CONFLICT, Trouble.READ_ONLY, Trouble.BUSY}
+UNCERTAIN = "the database did not answer in time; whether anything was changed is not known"
+
+
+def answer(content: object, *, status: int = 200) -> Response:
+    return Response(to_json(content), status, HEADERS, "application/json")
+
+
+def problem(
+    status: int, detail: str, *, headers: Mapping[str, str] | None = None, **members: str
+) -> Response:
+    """A refusal or a failure; `members` are further facts for programs, such as the job's `state`."""
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": clean_text(detail, limit=LONGEST_DETAIL),
+        **members,
+    }
+    return Response(
+        to_json(content), status, {**HEADERS, **(headers or {})}, "application/problem+json"
+    )
+
+
+async def of_http(_request: Request, error: Exception) -> Response:
+    said = cast("HTTPException", error)
+    return problem(said.status_code, said.detail, headers=said.headers)
+
+
+async def of_usage(_request: Request, error: Exception) -> Response:
+    return problem(404 if isinstance(error, UnknownJob) else 400, str(error))
+
+
+async def of_database(request: Request, raised: Exception) -> Response:
+    """What Postgres says goes to the log: it may name hosts and roles."""
+    error = cast("DatabaseTrouble", raised)
+    if error.kind is Trouble.REFUSED:
+        return problem(400, str(error))
+    status = 503 if error.kind in BRIEF else 500
+    log.get("pillars.web").warning(
+        log.Event.REQUEST_SERVED,
+        method=request.method,
+        path=request.scope["path"],
+        status=status,
+        trouble=error.kind.value,
+        error=str(error),
+    )
+    if status == 500:
+        return problem(500, "the database refused this statement; the log says why")
+    detail = (
+        UNCERTAIN if error.may_have_happened else "the database cannot serve this now; try again"
+    )
+    return problem(503, detail, headers={"retry-after": "1"})
+
+
+async def of_failure(_request: Request, _error: Exception) -> Response:
+    return problem(500, "this is a bug here, or in the database's schema; the log says more")
+
+
+HANDLERS: Mapping[Any, Any] = {
+    HTTPException: of_http,
+    UsageError: of_usage,
+    DatabaseTrouble: of_database,
+    Exception: of_failure,
+}

@@ -1,0 +1,65 @@
+"""What the query of a listing asks for, and the cursor that goes on from a page."""
+
+import base64
+import binascii
+import hashlib
+from uuid import UUID
+
+from starlette.datastructures import QueryParams
+
+from pillars.errors import UsageError
+from pillars.jobs import options
+from pillars.store.listing import STATES, Wanted
+
+FILTERS = ("state", "name", "queue", "tag", "limit", "cursor")
+DEFAULT_LIMIT, MOST = 50, 200
+SEAL = 4  # bytes of a digest: it finds slips and meddling, and keeps no secret
+
+
+def wanted(query: QueryParams) -> Wanted:
+    """Read a listing's filters; raises `UsageError` for one that is unknown, given twice or not of its form."""
+    given = dict(query)
+    for name in given:
+        if name not in FILTERS:
+            raise UsageError(f"query: expected only {', '.join(FILTERS)}")
+        if len(query.getlist(name)) > 1:
+            raise UsageError(f"{name}: expected once, got {len(query.getlist(name))} times")
+    state, cursor = given.get("state"), given.get("cursor")
+    if state is not None and state not in STATES:
+        raise UsageError(f"state: expected one of {', '.join(STATES)}")
+    return Wanted(
+        state=state,
+        name=options.checked_name(given["name"], "name") if "name" in given else None,
+        queue=options.checked_name(given["queue"], "queue") if "queue" in given else None,
+        tag=options.checked_text(given["tag"], "tag", longest=200) if "tag" in given else None,
+        limit=_limit(given.get("limit")),
+        older_than=None if cursor is None else opened(cursor),
+    )
+
+
+def cursor_after(job_id: UUID) -> str:
+    """Where the next page begins, in a form that invites nobody to build one."""
+    return base64.urlsafe_b64encode(job_id.bytes + _seal(job_id)).decode().rstrip("=")
+
+
+def opened(cursor: str) -> UUID:
+    try:
+        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        job_id = UUID(bytes=content[:16])
+    except (binascii.Error, ValueError):
+        raise UsageError("cursor: expected the `next` of an earlier page") from None
+    if cursor_after(job_id) != cursor:
+        raise UsageError("cursor: expected the `next` of an earlier page")
+    return job_id
+
+
+def _seal(job_id: UUID) -> bytes:
+    return hashlib.blake2s(job_id.bytes, digest_size=SEAL, person=b"pillars").digest()
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) <= 3):
+        raise UsageError(f"limit: expected a whole number from 1 to {MOST}")
+    return options.checked_whole(int(text), "limit", 1, MOST)

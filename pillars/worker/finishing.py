@@ -1,0 +1,218 @@
+"""Writing outcomes, in groups: while one flush is in flight the next gathers, so nothing waits when idle and batches grow under load."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from pillars import log
+from pillars.codec import clean_text
+from pillars.errors import DatabaseTrouble, Trouble
+from pillars.store import history, settling
+from pillars.store.pool import Executor
+from pillars.store.rows import Answered, PutBack
+from pillars.store.settling import Ended, Returned
+from pillars.worker.holdings import Holdings, JobKey
+
+LARGEST_FLUSH = 500  # jobs in a statement
+MOST_PENDING = 2_000  # then attempts wait before handing over: memory is bounded, and no claim runs ahead of the history
+BUSY_PAUSE = 0.05  # seconds before asking again for a row that another holds
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0  # seconds
+NO_PARTITION = "23514"
+SHORTENED = 2_000  # characters of a text that Postgres has refused
+
+EVENTS = {
+    "completed": log.Event.JOB_COMPLETED,
+    "failed": log.Event.JOB_FAILED,
+    "cancelled": log.Event.JOB_CANCELLED,
+    "retried": log.Event.JOB_RETRIED,
+    "snoozed": log.Event.JOB_SNOOZED,
+    "released": log.Event.JOB_RELEASED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """An outcome on its way to the database, and what its log line will say."""
+
+    record: Ended | Returned
+    name: str = ""
+    queue: str = ""
+    attempt: int = 0
+    began_at: float = 0.0
+    again: bool = False
+    """Whether an earlier flush with it may have been carried out."""
+
+    @property
+    def key(self) -> JobKey:
+        return self.record.job_id, self.record.lock_token
+
+
+class Finisher:
+    """Takes outcomes and sees each one written, or lost to a newer claim."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        worker_id: UUID,
+        holdings: Holdings,
+        *,
+        on_put_back: Callable[[timedelta], None],
+    ) -> None:
+        self._executor = executor
+        self._worker_id = worker_id
+        self._holdings = holdings
+        self._on_put_back = on_put_back
+        self._pending: list[Settling] = []
+        self._in_flight = 0
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._done = asyncio.Event()
+        self._done.set()
+
+    async def put(self, settling: Settling) -> None:
+        """Hand an outcome over; waits only where too many wait already."""
+        await self._room.wait()
+        self.take(settling)
+
+    def take(self, settling: Settling) -> None:
+        """Take an outcome over at once, however many wait."""
+        self._pending.append(settling)
+        self._some.set()
+        self._done.clear()
+        if len(self._pending) >= MOST_PENDING:
+            self._room.clear()
+
+    async def written(self) -> None:
+        """Return once nothing is pending or in flight."""
+        await self._done.wait()
+
+    async def run(self) -> None:
+        """Flush until cancelled, through any trouble with the database."""
+        backoff = FIRST_BACKOFF
+        while True:
+            await self._some.wait()
+            try:
+                await self.flush_once()
+                backoff = FIRST_BACKOFF
+            except DatabaseTrouble as trouble:
+                log.get("pillars.worker").warning(
+                    log.Event.DATABASE_LOST,
+                    during="finish",
+                    kind=trouble.kind.value,
+                    error=str(trouble),
+                    waiting=len(self._pending),
+                )
+                await asyncio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311
+                backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+    async def flush_once(self) -> int:
+        """Write one group of outcomes; returns how many are settled. What is busy is asked again by the next flush."""
+        group, self._pending = self._pending[:LARGEST_FLUSH], self._pending[LARGEST_FLUSH:]
+        self._in_flight = len(group)
+        unsettled: Sequence[Settling] = [replace(one, again=True) for one in group]
+        try:
+            unsettled = await self._flush(group)
+        finally:
+            self._in_flight = 0
+            self._pending = [*self._pending, *unsettled]  # behind: what is busy is in nobody's way
+            self._signal()
+        if unsettled and len(unsettled) == len(group):
+            await asyncio.sleep(BUSY_PAUSE)
+        return len(group) - len(unsettled)
+
+    def _signal(self) -> None:
+        if len(self._pending) < MOST_PENDING:
+            self._room.set()
+        if not self._pending:
+            self._some.clear()
+            self._done.set()
+
+    async def _flush(self, group: Sequence[Settling]) -> list[Settling]:
+        """Write a group; returns those to ask for again."""
+        try:
+            return self._judge(group, await self._write(group))
+        except DatabaseTrouble as trouble:
+            if trouble.sqlstate == NO_PARTITION and trouble.constraint is None:
+                await history.make_days(self._executor)
+                return list(group)
+            if trouble.kind is not Trouble.REFUSED:
+                raise
+        if len(group) == 1:
+            return [_shortened(group[0])]
+        return [left for one in group for left in await self._flush([one])]
+
+    async def _write(self, group: Sequence[Settling]) -> list[Answered | PutBack]:
+        ended = [one.record for one in group if isinstance(one.record, Ended)]
+        returned = [one.record for one in group if isinstance(one.record, Returned)]
+        last_of = self._holdings.last_of([one.key for one in group])
+        again = any(one.again for one in group)
+        answers: list[Answered | PutBack] = []
+        # The later of two statements ends a claim that has jobs in both.
+        if returned:
+            answers += await settling.put_back(
+                self._executor,
+                self._worker_id,
+                returned,
+                last_of=() if ended else last_of,
+                again=again,
+            )
+        if ended:
+            answers += await settling.finish(
+                self._executor, self._worker_id, ended, last_of=last_of, again=again
+            )
+        return answers
+
+    def _judge(
+        self, group: Sequence[Settling], answers: Sequence[Answered | PutBack]
+    ) -> list[Settling]:
+        by_key = {(answer.job_id, answer.lock_token): answer for answer in answers}
+        busy = [one for one in group if by_key[one.key].answer == "busy"]
+        self._holdings.settle(one.key for one in group if by_key[one.key].answer != "busy")
+        for one in group:
+            answer = by_key[one.key]
+            if isinstance(answer, PutBack) and answer.run_in is not None:
+                self._on_put_back(answer.run_in)
+            if answer.answer != "busy" and one.name:
+                _tell(one, lost=answer.answer == "lost")
+        return busy
+
+
+def _shortened(settling: Settling) -> Settling:
+    """The same outcome, with texts that Postgres takes: a job must be able to fail."""
+    record = settling.record
+    error = clean_text(record.error or "Postgres refused the result", limit=SHORTENED)
+    if isinstance(record, Ended) and record.result is not None:
+        return replace(
+            settling,
+            record=replace(record, state="failed", result=None, error=error, traceback=None),
+        )
+    return replace(settling, record=replace(record, error=error, traceback=None))
+
+
+def _tell(settling: Settling, *, lost: bool) -> None:
+    record = settling.record
+    outcome = record.state if isinstance(record, Ended) else record.outcome
+    logger = log.get("pillars.worker")
+    event = log.Event.JOB_LOCK_LOST if lost else EVENTS[outcome]
+    facts: dict[str, object] = {
+        "job_id": str(record.job_id),
+        "job_name": settling.name,
+        "queue": settling.queue,
+        "attempt": settling.attempt,
+        "duration_ms": round((time.monotonic() - settling.began_at) * 1000, 1),
+    }
+    if record.error:
+        facts["error"] = record.error
+    if isinstance(record, Returned) and record.wait is not None:
+        facts["wait_ms"] = round(record.wait / timedelta(milliseconds=1))
+    if lost:
+        logger.warning(event, outcome=outcome, **facts)
+    elif outcome == "failed":
+        logger.error(event, **facts)
+    else:
+        logger.info(event, **facts)

@@ -1,0 +1,279 @@
+"""`app worker`: claims jobs, runs them, writes what became of them, until it is asked to stop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import anyio
+import anyio.abc
+
+from pillars import log
+from pillars.errors import DatabaseTrouble, LockLost
+from pillars.jobs.context import Complete
+from pillars.jobs.definition import Job
+from pillars.jobs.enqueuing import session_of
+from pillars.service.presence import appear, define, leave
+from pillars.service.process import Process
+from pillars.store import history, settling
+from pillars.store.claiming import Claimed
+from pillars.store.listener import Listener
+from pillars.store.rows import Beat
+from pillars.store.settling import Ended, Returned
+from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
+from pillars.worker.claiming import Claimer
+from pillars.worker.finishing import Finisher, Settling
+from pillars.worker.guarding import Guard
+from pillars.worker.heartbeat import Heartbeat
+from pillars.worker.holdings import Holdings, JobKey
+from pillars.worker.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    Outcome,
+    Released,
+    Retried,
+    Snoozed,
+)
+from pillars.worker.slots import Slots
+from pillars.worker.sweeping import Sweeper
+
+LAST_WRITES = (
+    0.8  # seconds after the drain for cancelled code to end and for what is left to be written
+)
+LAST_STEPS = 1.0  # seconds to end the heartbeat and take our row away; a database that is gone holds up no exit
+
+
+class Worker:
+    """One worker process. `run()` returns once it has drained."""
+
+    def __init__(self, process: Process, jobs: Mapping[str, Job[..., Any]]) -> None:
+        settings = process.settings
+        wanted = {"async": settings.concurrency, "thread": settings.threads}
+        kinds = {
+            kind: wanted[kind] for kind in wanted if any(job.kind == kind for job in jobs.values())
+        }
+        queues = dict(settings.queues) if settings.queues else None
+        self.process = process
+        self.jobs = jobs
+        self.slots = Slots(kinds, queues)
+        self.holdings = Holdings(settings.trust)
+        self.claimer = Claimer(process, jobs, self.slots, self.holdings, start=self._start)
+        self.finisher = Finisher(
+            process.database.runtime,
+            process.worker_id,
+            self.holdings,
+            on_put_back=self.claimer.look_in,
+        )
+        self.sweeper = Sweeper(process)
+        self.listener = Listener(
+            process.database.direct,
+            process.database.runtime,
+            process.worker_id,
+            trust=settings.sweep_standing,
+            on_wake=self.claimer.wake,
+            on_told=self._told,
+            on_change=self._heard,
+        )
+        self._attempts: dict[JobKey, Attempt] = {}
+        self._threads = anyio.CapacityLimiter(settings.threads)
+        self._crew: anyio.abc.TaskGroup | None = None
+        self._idle = anyio.Event()
+
+    async def run(self) -> None:
+        """Serve until `process.stopping` is set, then drain."""
+        await self._prepare()
+        heartbeat = self._heartbeat()
+        heartbeat.start()
+        try:
+            async with anyio.create_task_group() as crew:
+                self._crew = crew
+                crew.start_soon(self.finisher.run, name="finisher")
+                crew.start_soon(self.listener.run, name="listener")
+                crew.start_soon(self.sweeper.run, name="sweeper")
+                crew.start_soon(self._heed_stopping, name="stopping")
+                self._say_ready()
+                await self.claimer.run()
+                self.process.ready = False
+                await self._drain()
+                crew.cancel_scope.cancel()
+        finally:
+            with anyio.move_on_after(LAST_STEPS, shield=True):
+                await heartbeat.stop()
+                await leave(self.process)
+
+    async def _heed_stopping(self) -> None:
+        """An idle claimer sleeps for as long as its poll; a signal does not wait for that."""
+        await self.process.stopping.wait()
+        self.claimer.wake()
+
+    async def abort(self) -> None:
+        """Stop all jobs and give them back, as far as that goes at once."""
+        await self._stop_all()
+
+    async def _prepare(self) -> None:
+        await history.make_days(self.process.database.runtime)
+        await define(self.process, self.jobs.values())
+        await self._appear("starting")
+
+    async def _appear(self, state: str) -> None:
+        served = None if self.slots.queues is None else list(self.slots.queues)
+        await appear(self.process, state=state, queues=served, slots=self.slots.total)
+
+    def _say_ready(self) -> None:
+        if self.process.stopping.is_set():
+            return
+        self.process.ready = True
+        log.get("pillars.worker").info(
+            log.Event.WORKER_READY,
+            jobs=len(self.jobs),
+            slots=dict(self.slots.kinds),
+            queues=list(self.slots.queues) if self.slots.queues else "all",
+        )
+
+    def _heartbeat(self) -> Heartbeat:
+        guard = Guard(
+            self.process,
+            self.holdings,
+            lambda: list(self._attempts.values()),
+            slots=max(self.slots.total, 1),
+            on_distrusted=self._stop_distrusted,
+        )
+        return Heartbeat(self.process, self.holdings, guard, on_reply=self._replied)
+
+    def _start(self, claimed: Claimed) -> None:
+        if self._crew is None:
+            raise AssertionError("a claim was made before run()")
+        if self.process.stopping.is_set():
+            self.holdings.ended((claimed.job_id, claimed.lock_token))
+            released = Returned(
+                claimed.job_id, claimed.lock_token, "released", wait=None, given_back=True
+            )
+            self.finisher.take(Settling(released))
+            return
+        job = self.jobs[claimed.name]
+        attempt = Attempt(claimed, job, threads=self._threads, complete=self._completer)
+        self._attempts[attempt.key] = attempt
+        self.slots.take(job.kind, claimed.queue)
+        self._crew.start_soon(self._attempt, attempt, name=claimed.name)
+
+    async def _attempt(self, attempt: Attempt) -> None:
+        outcome = await attempt.run()
+        self.holdings.ended(attempt.key)
+        if self._attempts.pop(attempt.key, None) is not None:
+            await self.finisher.put(self._settling(attempt, outcome))
+        if not self._attempts:
+            self._idle.set()
+        self.slots.free_up(attempt.job.kind, attempt.claimed.queue)
+        self.claimer.freed()
+
+    def _settling(self, attempt: Attempt, outcome: Outcome) -> Settling:
+        return Settling(
+            _record(attempt, outcome),
+            name=attempt.claimed.name,
+            queue=attempt.claimed.queue,
+            attempt=attempt.claimed.attempt,
+            began_at=attempt.began_at,
+            again=attempt.completed_inside,
+        )
+
+    def _completer(self, attempt: Attempt) -> Complete:
+        async def complete(result: object, connection: Any) -> None:
+            encoded = None if result is None else attempt.job.result_codec.encode(result).decode()
+            ended = Ended(*attempt.key, "completed", attempt.job.rules.keep, result=encoded)
+            [answer] = await settling.finish(
+                session_of(connection), self.process.worker_id, [ended]
+            )
+            if answer.answer != "done":
+                raise LockLost(
+                    f"job {attempt.claimed.job_id} is no longer held by this attempt; nothing was written"
+                )
+            attempt.completed_inside = True
+
+        return complete
+
+    def _told(self, message: str) -> None:
+        """A job of ours is asked to end."""
+        self._stop(Why.CANCEL, lambda attempt: str(attempt.claimed.job_id) == message)
+
+    def _heard(self, up: bool, why: str) -> None:  # noqa: FBT001 - the listener's callback
+        self.process.listening = up
+        self.claimer.wake()
+        if up:
+            log.get("pillars.worker").debug(log.Event.LISTENER_CONNECTED)
+        else:
+            log.get("pillars.worker").warning(log.Event.LISTENER_LOST, why=why)
+
+    def _replied(self, reply: Beat) -> None:
+        """The heartbeat's reply, on our loop."""
+        self.process.listening = self.listener.proved
+        lost, ending = set(reply.lost), set(reply.ending)
+        self._stop(Why.LOST, lambda attempt: attempt.claimed.lock_token in lost)
+        self._stop(Why.CANCEL, lambda attempt: attempt.claimed.job_id in ending)
+        if reply.unnamed:
+            self.claimer.recover()
+        if not reply.known and self._crew is not None:
+            self._crew.start_soon(self._reappear)
+
+    async def _reappear(self) -> None:
+        try:
+            await self._appear("running")
+        except DatabaseTrouble:
+            return  # the next heartbeat asks again
+
+    def _stop_distrusted(self, tokens: Sequence[int]) -> None:
+        distrusted = set(tokens)
+        self._stop(Why.LOST, lambda attempt: attempt.claimed.lock_token in distrusted)
+
+    def _stop(self, why: Why, concerns: Callable[[Attempt], bool]) -> None:
+        for attempt in list(self._attempts.values()):
+            if concerns(attempt):
+                attempt.stop(why)
+
+    async def _drain(self) -> None:
+        """Let jobs finish, then cancel them, then give back what is left; the claim in flight has come back already."""
+        with anyio.move_on_after(self.process.settings.drain.total_seconds()):
+            await self._until_idle()
+            await self.finisher.written()
+            return
+        await self._stop_all()
+
+    async def _stop_all(self) -> None:
+        self._stop(Why.DRAIN, lambda _attempt: True)
+        with anyio.move_on_after(LAST_WRITES / 2):
+            await self._until_idle()
+        for key, attempt in list(
+            self._attempts.items()
+        ):  # code that does not heed its cancellation
+            del self._attempts[key]
+            self.finisher.take(self._settling(attempt, Released(AFTER_DRAIN)))
+        with anyio.move_on_after(LAST_WRITES / 2):
+            await self.finisher.written()
+
+    async def _until_idle(self) -> None:
+        self._idle = anyio.Event()
+        if self._attempts:
+            await self._idle.wait()
+
+    def running(self) -> list[UUID]:
+        """The ids of the jobs whose code runs."""
+        return [job_id for job_id, _ in self._attempts]
+
+
+def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
+    """What to write for an outcome."""
+    keep = attempt.job.rules.keep
+    match outcome:
+        case Completed(result):
+            return Ended(*attempt.key, "completed", keep, result=result)
+        case Failed(error, traceback):
+            return Ended(*attempt.key, "failed", keep, error=error, traceback=traceback)
+        case Cancelled(error):
+            return Ended(*attempt.key, "cancelled", keep, error=error)
+        case Retried(wait, error, traceback):
+            return Returned(
+                *attempt.key, "retried", wait, given_back=False, error=error, traceback=traceback
+            )
+        case Snoozed(wait, error):
+            return Returned(*attempt.key, "snoozed", wait, given_back=True, error=error)
+        case Released(wait):
+            return Returned(*attempt.key, "released", wait, given_back=True)

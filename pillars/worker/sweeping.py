@@ -1,0 +1,70 @@
+"""Sweeping: taking jobs from dead workers, ending the expired; every worker does it, one at a time."""
+
+import random
+import time
+
+import anyio
+
+from pillars import log
+from pillars.errors import DatabaseTrouble
+from pillars.service.process import Process
+from pillars.store import locks
+from pillars.store.pool import Session
+from pillars.store.rows import Swept
+
+
+class Sweeper:
+    """Sweeps every 5 s, only on a connection that has stood for 15 s: after an outage live workers beat first."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._session: Session | None = None
+        self._connected_at = 0.0
+
+    async def run(self) -> None:
+        """Sweep until cancelled, through any trouble with the database."""
+        pause = self._process.settings.sweep.total_seconds()
+        try:
+            while True:
+                await anyio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - so that workers take turns
+                try:
+                    await self.sweep_once()
+                except DatabaseTrouble as trouble:
+                    log.get("pillars.worker").warning(
+                        log.Event.DATABASE_LOST,
+                        during="sweep",
+                        kind=trouble.kind.value,
+                        error=str(trouble),
+                    )
+                    await self._forget_session()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._forget_session()
+
+    async def sweep_once(self) -> Swept | None:
+        """Sweep, unless the connection is too young; None where it is."""
+        if self._session is None or self._session.closed:
+            self._session = await self._process.database.address.connect()
+            self._connected_at = time.monotonic()
+        stood = time.monotonic() - self._connected_at
+        if stood < self._process.settings.sweep_standing.total_seconds():
+            return None
+        swept = await locks.sweep(self._session)
+        tell(swept)
+        return swept
+
+    async def _forget_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+def tell(swept: Swept) -> None:
+    """One line where a sweep found something to do."""
+    done = {
+        what: count
+        for what in ("rescued", "failed", "cancelled", "expired", "parked")
+        if (count := getattr(swept, what))
+    }
+    if done:
+        log.get("pillars.sweep").warning(log.Event.SWEEP_RESCUED, **done)

@@ -1,0 +1,58 @@
+-- Move ended jobs to the history, each fenced by its lock_token, and answer for each: done; busy (ours by a plain read, but another holds
+-- its row: ask again); lost (not ours any more, nothing was written). A repeat recognises itself by finished_jobs.lock_token.
+--
+-- Locks rows of jobs in job_id order, waiting for none; what the delete returned is done, and nothing else. The locks row of a claim whose
+-- last jobs these are goes where no job bears its token but those just removed. Rides the primary key of jobs.
+-- $1 worker, $2 job_ids, $3 tokens, $4 states, $5 results, $6 errors, $7 tracebacks, $8 keeps, $9 tokens of claims that end here,
+-- $10 whether this is a repeat.
+with outcomes as materialized (
+    select outcome.* from unnest($2::uuid[], $3::bigint[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[])
+        outcome (job_id, lock_token, state, result, error, traceback, keep)
+), locked as materialized (
+    select held.place from (select outcomes.job_id, outcomes.lock_token from outcomes order by outcomes.job_id) outcome
+    cross join lateral (
+        select job.ctid as place from pillars.jobs job
+        where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token
+        for update skip locked
+    ) held
+), removed as (
+    delete from pillars.jobs job
+    where job.ctid = any(array(select locked.place from locked))
+    returning job.job_id, job.name, job.queue, job.priority, job.payload, job.context, job.attempt, job.max_attempts, job.crashes,
+              job.lock_token, job.created_at, job.locked_at, job.parent_id, job.tags, job.trace, job.unique_key, job.timeout,
+              job.last_error
+), stored as (
+    insert into pillars.finished_jobs (
+        job_id, name, queue, priority, state, payload, context, result, last_error, attempt, max_attempts, crashes, lock_token,
+        created_at, started_at, parent_id, tags, trace, unique_key, timeout)
+    select removed.job_id, removed.name, removed.queue, removed.priority, outcome.state,
+           case when outcome.keep = 'slim' and outcome.state = 'completed' then null else removed.payload end, removed.context,
+           case when outcome.keep = 'slim' then null else outcome.result end, coalesce(outcome.error, removed.last_error),
+           removed.attempt, removed.max_attempts, removed.crashes, removed.lock_token, removed.created_at, removed.locked_at,
+           removed.parent_id, removed.tags, removed.trace, removed.unique_key, removed.timeout
+    from removed join outcomes outcome on outcome.job_id = removed.job_id and outcome.lock_token = removed.lock_token
+    where outcome.keep in ('full', 'slim') or (outcome.keep = 'failed' and outcome.state <> 'completed')
+), noted as (
+    insert into pillars.attempts (job_id, attempt, lock_token, outcome, error, traceback, locked_by, started_at)
+    select removed.job_id, removed.attempt, removed.lock_token, outcome.state, outcome.error, outcome.traceback, $1::uuid,
+           removed.locked_at
+    from removed join outcomes outcome on outcome.job_id = removed.job_id and outcome.lock_token = removed.lock_token
+    where outcome.state <> 'completed' and outcome.keep <> 'none'
+), ended as (
+    delete from pillars.locks lock
+    where lock.ctid = any(array(
+              select ending.ctid from pillars.locks ending where ending.lock_token = any($9::bigint[]) for update skip locked))
+      and not exists (
+          select from unnest(lock.job_ids) member (job_id)
+          join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token
+          where not exists (select from removed where removed.job_id = job.job_id))
+)
+select outcome.job_id, outcome.lock_token,
+       case when removed.job_id is not null then 'done'
+            when exists (select from pillars.jobs job
+                         where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token) then 'busy'
+            when $10::boolean and exists (select from pillars.finished_jobs ended
+                         where ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token) then 'done'
+            when $10::boolean and (outcome.keep = 'none' or (outcome.keep = 'failed' and outcome.state = 'completed')) then 'done'
+            else 'lost' end as answer
+from outcomes outcome left join removed on removed.job_id = outcome.job_id and removed.lock_token = outcome.lock_token

@@ -1,0 +1,2 @@
+-- The clock of record.
+select pillars.now() as now

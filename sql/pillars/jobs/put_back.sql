@@ -1,0 +1,74 @@
+-- Give running jobs back to their queue: retried, snoozed or released; but end, as cancelled, those whose end was asked for.
+-- Answers done, busy or lost as finish.sql; a repeat recognises itself by its attempts row, or by finished_jobs.lock_token where it ended.
+-- Wakes workers for what was released.
+--
+-- Locks rows of jobs in job_id order, waiting for none. Rides the primary key of jobs.
+-- $1 worker, $2 job_ids, $3 tokens, $4 waits (null: run_at stays), $5 whether the attempt is given back, $6 outcomes, $7 errors,
+-- $8 tracebacks, $9 tokens of claims that end here, $10 whether this is a repeat.
+with outcomes as materialized (
+    select outcome.* from unnest($2::uuid[], $3::bigint[], $4::interval[], $5::boolean[], $6::text[], $7::text[], $8::text[])
+        outcome (job_id, lock_token, wait, given_back, outcome, error, traceback)
+), locked as materialized (
+    select held.place, held.ends from (select outcomes.job_id, outcomes.lock_token from outcomes order by outcomes.job_id) outcome
+    cross join lateral (
+        select job.ctid as place, job.cancel_requested_at is not null as ends from pillars.jobs job
+        where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token
+        for update skip locked
+    ) held
+), returned as (
+    update pillars.jobs job
+    set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
+        attempt = case when outcome.given_back then greatest(job.attempt - 1, 0) else job.attempt end,
+        run_at = coalesce(pillars.now() + outcome.wait, job.run_at),
+        last_error = coalesce(outcome.error, job.last_error)
+    from outcomes outcome
+    where job.ctid = any(array(select locked.place from locked where not locked.ends))
+      and outcome.job_id = job.job_id and outcome.lock_token = job.lock_token
+    returning job.job_id, outcome.lock_token, outcome.outcome, job.queue, job.run_at
+), removed as (
+    delete from pillars.jobs job
+    where job.ctid = any(array(select locked.place from locked where locked.ends))
+    returning job
+), stored as (
+    insert into pillars.finished_jobs
+    select final.* from removed
+    join outcomes outcome on outcome.job_id = (removed.job).job_id and outcome.lock_token = (removed.job).lock_token
+    cross join lateral pillars.ended(removed.job, 'cancelled', coalesce(outcome.error, (removed.job).last_error)) final
+    where pillars.kept((removed.job).name)
+), gone as (
+    select returned.job_id, returned.lock_token, false as ended from returned
+    union all select (removed.job).job_id, (removed.job).lock_token, true from removed
+), noted as (
+    insert into pillars.attempts (job_id, attempt, lock_token, outcome, error, traceback, locked_by, started_at)
+    select outcome.job_id, job.attempt, outcome.lock_token, case when gone.ended then 'cancelled' else outcome.outcome end,
+           outcome.error, outcome.traceback, $1::uuid, job.locked_at
+    from outcomes outcome join pillars.jobs job on job.job_id = outcome.job_id
+    join gone on gone.job_id = outcome.job_id and gone.lock_token = outcome.lock_token
+    where (outcome.outcome <> 'released' or gone.ended) and pillars.kept(job.name)
+), ended as (
+    delete from pillars.locks lock
+    where lock.ctid = any(array(
+              select ending.ctid from pillars.locks ending where ending.lock_token = any($9::bigint[]) for update skip locked))
+      and not exists (
+          select from unnest(lock.job_ids) member (job_id)
+          join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token
+          where not exists (select from gone where gone.job_id = job.job_id))
+), woken as materialized (
+    select pg_notify('pillars', released.queue) from (
+        select distinct returned.queue from returned
+        where returned.outcome = 'released' and returned.run_at <= pillars.now() + interval '30 seconds'
+    ) released
+)
+select outcome.job_id, outcome.lock_token,
+       case when gone.job_id is not null then 'done'
+            when exists (select from pillars.jobs job
+                         where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token) then 'busy'
+            when $10::boolean and exists (select from pillars.attempts noted_before
+                         where noted_before.job_id = outcome.job_id and noted_before.lock_token = outcome.lock_token) then 'done'
+            when $10::boolean and exists (select from pillars.finished_jobs ended_before
+                         where ended_before.job_id = outcome.job_id and ended_before.lock_token = outcome.lock_token) then 'done'
+            else 'lost' end as answer,
+       returned.run_at - pillars.now() as run_in, (select count(*) from woken) as woken
+from outcomes outcome
+left join gone on gone.job_id = outcome.job_id and gone.lock_token = outcome.lock_token
+left join returned on returned.job_id = outcome.job_id and returned.lock_token = outcome.lock_token

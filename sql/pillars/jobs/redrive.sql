@@ -1,0 +1,17 @@
+-- Run a final job again: its row moves back under the same id, by a plain insert, so that a unique key held by another undoes it all
+-- (23505 on jobs_unique). No row: it is not final, or another redrive was first. Notifies.
+-- Rides finished_jobs_job_id of the days since $2; locks that row, waiting. $1 job_id, $2 not ended before.
+with taken as (
+    delete from pillars.finished_jobs ended
+    where ended.job_id = $1::uuid and ended.finished_at >= $2::timestamptz and ended.state in ('failed', 'cancelled', 'expired')
+    returning ended.job_id, ended.name, ended.queue, ended.priority, ended.payload, ended.context, ended.last_error, ended.max_attempts,
+              ended.created_at, ended.parent_id, ended.tags, ended.trace, ended.unique_key, ended.timeout
+), redriven as (
+    insert into pillars.jobs (job_id, name, queue, priority, payload, context, last_error, max_attempts, created_at, parent_id, tags,
+                              trace, unique_key, timeout, run_at)
+    select taken.job_id, taken.name, taken.queue, taken.priority, coalesce(taken.payload, '{}'), taken.context, taken.last_error,
+           taken.max_attempts, taken.created_at, taken.parent_id, taken.tags, taken.trace, taken.unique_key, taken.timeout, pillars.now()
+    from taken
+    returning job_id, queue
+)
+select redriven.job_id from redriven cross join lateral (select pg_notify('pillars', redriven.queue)) notified

@@ -1,0 +1,484 @@
+-- What the runtime and its users call: enqueue, cancel, sweep, days of history; and the views.
+--
+-- Advisory lock keys share the class 1885957228 ("pill"): 1 migrate, 2 sweep, 3 days, 4 leader.
+
+-- A UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then random bits.
+create function pillars.uuid7() returns uuid
+language sql volatile parallel safe
+return encode(
+    set_byte(
+        overlay(
+            uuid_send(gen_random_uuid())
+            placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
+            from 1 for 6),
+        6, get_byte(uuid_send(gen_random_uuid()), 0) & 15 | 112),
+    'hex')::uuid;
+
+-- The stored form of a unique key: itself, or its hash where an index entry would grow long.
+create function pillars.hashed_key(unique_key text) returns text
+language sql immutable parallel safe
+return case when octet_length(unique_key) > 200
+            then 'sha256:' || encode(sha256(convert_to(unique_key, 'UTF8')), 'hex')
+            else unique_key end;
+
+-- The row that a job leaves when it ends without having run to its end.
+create function pillars.ended(job pillars.jobs, state text, reason text)
+returns pillars.finished_jobs
+language sql stable
+return row(
+    job.job_id, job.name, job.queue, job.priority, state, job.payload, job.context, null::jsonb, reason,
+    job.attempt, job.max_attempts, job.crashes, job.lock_token, job.created_at, job.locked_at, pillars.now(),
+    job.parent_id, job.tags, job.trace, job.unique_key, job.timeout)::pillars.finished_jobs;
+
+-- Whether a job of this name that did not complete leaves a row.
+create function pillars.kept(name text) returns boolean
+language sql stable
+return coalesce((select definition.keep <> 'none' from pillars.definitions definition where definition.name = kept.name), true);
+
+-- Insert a job, or find the unfinished one that holds its unique key.
+--
+-- A loop of insert and read, each its own statement with its own snapshot, until one answers: in one statement, an insert that waited
+-- for another's commit would then read with a snapshot too old to see it. Notifies in the caller's transaction, once per queue.
+create function pillars.insert_job(
+    job_id uuid, name text, queue text, payload jsonb, context text, priority integer, run_at timestamptz,
+    run_in interval, expires_in interval, max_attempts integer, timeout interval, unique_key text, tags text[], trace text,
+    out stored_id uuid, out created boolean)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    due timestamptz := coalesce(insert_job.run_at, pillars.now() + coalesce(run_in, interval '0'));
+    key text := pillars.hashed_key(insert_job.unique_key);
+begin
+    loop
+        insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout,
+                                  unique_key, tags, trace)
+        values (insert_job.job_id, insert_job.name, insert_job.queue, insert_job.payload, insert_job.context, insert_job.priority,
+                due, greatest(due, pillars.now()) + expires_in, insert_job.max_attempts, insert_job.timeout, key,
+                insert_job.tags, insert_job.trace)
+        on conflict (unique_key) where unique_key is not null do nothing
+        returning jobs.job_id into stored_id;
+        if found then
+            created := true;
+            if due <= pillars.now() + interval '30 seconds' then
+                perform pg_notify('pillars', insert_job.queue);
+            end if;
+            return;
+        end if;
+        select job.job_id into stored_id from pillars.jobs job where job.unique_key = key;
+        if found then
+            created := false;
+            return;
+        end if;
+    end loop;
+end $$;
+
+-- Enqueue from SQL: the job exists exactly when the caller's transaction commits. Queue, priority, attempts and timeout come from the
+-- code's definition of the name; a name that nobody has defined waits in the queue "default" until somebody does.
+create function pillars.enqueue(
+    name text, payload jsonb default '{}', queue text default null, priority integer default null, run_at timestamptz default null,
+    max_attempts integer default null, unique_key text default null, context text default null)
+returns uuid
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    definition pillars.definitions;
+    stored uuid;
+begin
+    if enqueue.name is null or enqueue.name !~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$' then
+        raise exception 'job name: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got %',
+            coalesce(quote_literal(left(enqueue.name, 120)), 'null') using errcode = 'invalid_parameter_value';
+    end if;
+    if enqueue.queue !~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$' then
+        raise exception 'queue: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got %',
+            quote_literal(left(enqueue.queue, 120)) using errcode = 'invalid_parameter_value';
+    end if;
+    if jsonb_typeof(enqueue.payload) is distinct from 'object' then
+        raise exception 'payload: expected a JSON object of parameter names, got %', coalesce(jsonb_typeof(enqueue.payload), 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if octet_length(enqueue.payload::text) > 5000000 then
+        raise exception 'payload: expected at most 5000000 bytes, got %; store the bulk elsewhere and pass a reference',
+            octet_length(enqueue.payload::text) using errcode = 'invalid_parameter_value';
+    end if;
+    if enqueue.max_attempts not between 1 and 1000 then
+        raise exception 'max_attempts: expected 1 to 1000, got %', enqueue.max_attempts using errcode = 'invalid_parameter_value';
+    end if;
+    if enqueue.run_at not between '2000-01-01 00:00+00' and '2200-01-01 00:00+00' then
+        raise exception 'run_at: expected a time from 2000 to 2200, got %', enqueue.run_at using errcode = 'invalid_parameter_value';
+    end if;
+    select * into definition from pillars.definitions known where known.name = enqueue.name;
+    select inserted.stored_id into stored from pillars.insert_job(
+        pillars.uuid7(), enqueue.name, coalesce(enqueue.queue, definition.queue, 'default'), enqueue.payload, enqueue.context,
+        coalesce(enqueue.priority, definition.priority, 0), enqueue.run_at, null, null,
+        coalesce(enqueue.max_attempts, definition.max_attempts), null, enqueue.unique_key, nullif(definition.tags, '{}'), null) inserted;
+    return stored;
+end $$;
+
+comment on function pillars.enqueue is 'Enqueue a job inside the caller''s transaction; returns its id, or that of the unfinished job which holds unique_key.';
+
+-- The channel on which one process is told about itself: a job of its own to end, the echo of its own proof.
+create function pillars.own_channel(worker_id uuid) returns text
+language sql immutable parallel safe
+return 'pillars_' || translate(worker_id::text, '-', '');
+
+-- Cancel a job: not running, it ends now; running, its end is asked for and its worker told.
+--
+-- Locks the row first; where there is none, a finish or a redrive may have moved it between two snapshots, hence finished_jobs and then
+-- jobs once more. A 40001 in a repeatable-read transaction is the caller's.
+create function pillars.cancel(job_id uuid) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    job pillars.jobs;
+begin
+    for look in 1..2 loop
+        select * into job from pillars.jobs held where held.job_id = cancel.job_id for update;
+        if found and job.locked_by is not null then
+            update pillars.jobs held set cancel_requested_at = coalesce(held.cancel_requested_at, pillars.now())
+            where held.job_id = cancel.job_id;
+            perform pg_notify(pillars.own_channel(job.locked_by), cancel.job_id::text);
+            return 'requested';
+        elsif found then
+            delete from pillars.jobs held where held.job_id = cancel.job_id;
+            insert into pillars.finished_jobs
+            select final.* from pillars.ended(job, 'cancelled', job.last_error) final where pillars.kept(job.name);
+            return 'cancelled';
+        end if;
+        perform from pillars.finished_jobs ended where ended.job_id = cancel.job_id;
+        if found then
+            return 'final';
+        end if;
+    end loop;
+    return 'unknown';
+end $$;
+
+comment on function pillars.cancel is 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
+
+-- Make the partitions of today and the days ahead, each created apart and then attached, so that no lock is held on the history for
+-- longer than an attach takes. Two attaches to one parent would wait for each other, hence the advisory lock. Returns how many it made.
+create function pillars.make_days(days_ahead integer default 3) returns integer
+language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '1s' as $$
+declare
+    today date := (pillars.now() at time zone 'UTC')::date;
+    day date;
+    parent text;
+    child text;
+    made integer := 0;
+begin
+    foreach parent in array array['finished_completed', 'finished_ended', 'attempts'] loop
+        for ahead in 0..days_ahead loop
+            day := today + ahead;
+            child := parent || '_' || to_char(day, 'YYYYMMDD');
+            continue when to_regclass('pillars.' || child) is not null;
+            perform pg_advisory_xact_lock(1885957228, 3);
+            -- Asked of the table, by a fresh snapshot: to_regclass may answer from before the wait.
+            continue when exists (
+                select from pg_class made_meanwhile
+                where made_meanwhile.relname = child and made_meanwhile.relnamespace = 'pillars'::regnamespace);
+            execute format('create table pillars.%I (like pillars.%I including all)', child, parent);
+            execute format('alter table pillars.%I attach partition pillars.%I for values from (%L) to (%L)',
+                           parent, child, day::text || ' 00:00+00', (day + 1)::text || ' 00:00+00');
+            made := made + 1;
+        end loop;
+    end loop;
+    return made;
+end $$;
+
+-- Take from the dead: jobs that bear an expired lock's token go back to their queue, or end where their end was asked for or their worker
+-- has died too often holding them.
+--
+-- Level-triggered, skip locked, in job_id order; waits for nobody. A locks row goes only when no job bears its token any more by a plain
+-- read of this same statement; otherwise it stays for the next sweep under the nil uuid, so that no heartbeat revives a claim of which
+-- jobs were given away. Only what a write returned was done: a row that changed between snapshot and lock is left for the next sweep.
+create function pillars.rescue(out rescued integer, out failed integer, out cancelled integer)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    queues text[];
+    queue text;
+begin
+    with expired as materialized (
+        select lock.lock_token, lock.job_ids from pillars.locks lock
+        where lock.expires_at <= pillars.now()
+        order by lock.lock_token for update skip locked
+    ), borne as materialized (
+        select member.job_id, expired.lock_token
+        from expired cross join unnest(expired.job_ids) member (job_id)
+        order by member.job_id
+    ), held as materialized (
+        select found.place, found.job_id, found.ends, found.attempt, found.locked_by, found.locked_at, borne.lock_token
+        from borne cross join lateral (
+            select job.ctid as place, job.job_id, job.attempt, job.locked_by, job.locked_at,
+                   job.cancel_requested_at is not null or job.crashes + 1 >= coalesce(
+                       (select definition.max_crashes from pillars.definitions definition where definition.name = job.name), 3) as ends
+            from pillars.jobs job
+            where job.job_id = borne.job_id and job.lock_token = borne.lock_token
+            for update skip locked
+        ) found
+    ), given_back as (
+        update pillars.jobs job
+        set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
+            attempt = greatest(job.attempt - 1, 0), crashes = job.crashes + 1,
+            run_at = pillars.now() + interval '1 second' * least(2 ^ job.crashes, 60),
+            last_error = 'the worker died holding the job'
+        where job.ctid = any(array(select held.place from held where not held.ends))
+        returning job.job_id, job.name, job.queue
+    ), ended as (
+        delete from pillars.jobs job
+        where job.ctid = any(array(select held.place from held where held.ends))
+        returning job
+    ), stored as (
+        insert into pillars.finished_jobs
+        select final.* from ended cross join lateral pillars.ended(
+            ended.job,
+            case when (ended.job).cancel_requested_at is null then 'failed' else 'cancelled' end,
+            case when (ended.job).cancel_requested_at is null
+                 then format('the worker died holding the job, %s times', (ended.job).crashes + 1)
+                 else (ended.job).last_error end) final
+        where pillars.kept((ended.job).name)
+    ), done as (
+        select given_back.job_id, given_back.name, 'crashed' as outcome from given_back
+        union all
+        select (ended.job).job_id, (ended.job).name, case when (ended.job).cancel_requested_at is null then 'failed' else 'cancelled' end
+        from ended
+    ), noted as (
+        insert into pillars.attempts (job_id, attempt, lock_token, outcome, error, locked_by, started_at)
+        select held.job_id, held.attempt, held.lock_token, done.outcome, 'the worker died holding the job', held.locked_by, held.locked_at
+        from done join held on held.job_id = done.job_id where pillars.kept(done.name)
+    ), remaining as (
+        select distinct borne.lock_token from borne
+        where exists (select from pillars.jobs job where job.job_id = borne.job_id and job.lock_token = borne.lock_token)
+          and not exists (select from done where done.job_id = borne.job_id)
+    ), kept_locks as (
+        update pillars.locks lock set locked_by = '00000000-0000-0000-0000-000000000000'
+        where lock.lock_token in (select remaining.lock_token from remaining)
+    ), gone_locks as (
+        delete from pillars.locks lock
+        where lock.lock_token in (select expired.lock_token from expired)
+          and lock.lock_token not in (select remaining.lock_token from remaining)
+    )
+    select (select count(*) from given_back),
+           (select count(*) from ended where (ended.job).cancel_requested_at is null),
+           (select count(*) from ended where (ended.job).cancel_requested_at is not null),
+           (select array_agg(distinct given_back.queue) from given_back)
+    into rescued, failed, cancelled, queues;
+    foreach queue in array coalesce(queues, '{}') loop
+        perform pg_notify('pillars', queue);
+    end loop;
+end $$;
+
+-- End jobs that were not begun before expires_at. Rides jobs_expiring; skip locked.
+create function pillars.expire() returns integer
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    expired integer;
+begin
+    with due as materialized (
+        select job.ctid as place from pillars.jobs job
+        where job.expires_at <= pillars.now() and job.locked_by is null
+        order by job.job_id limit 10000 for update skip locked
+    ), ended as (
+        delete from pillars.jobs job where job.ctid = any(array(select due.place from due)) returning job
+    ), stored as (
+        insert into pillars.finished_jobs
+        select final.* from ended cross join lateral pillars.ended(ended.job, 'expired', (ended.job).last_error) final
+        where pillars.kept((ended.job).name)
+    )
+    select count(*) from ended into expired;
+    return expired;
+end $$;
+
+-- Keep the front of every lane free of names that no process has defined, and bring them back once one has. A claim would read past them
+-- every time (100,000 of them in front of a lane cost 130 ms a claim); parked, they are out of its index. Returns how many it parked.
+create function pillars.park_unknown() returns integer
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    lane record;
+    woken text[];
+    round integer;
+    parked integer := 0;
+begin
+    with defined as materialized (
+        select job.ctid as place from pillars.jobs job
+        where job.parked and job.waiting_for = 'definition'
+          and job.name in (select definition.name from pillars.definitions definition)
+        for update skip locked
+    ), freed as (
+        update pillars.jobs job set parked = false, waiting_for = null, last_error = null
+        where job.ctid = any(array(select defined.place from defined))
+        returning job.queue
+    )
+    select array_agg(distinct freed.queue) into woken from freed;
+    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
+    for lane in
+        with recursive lanes as (
+            (select job.queue, job.priority from pillars.jobs job where not job.parked order by job.queue, job.priority desc limit 1)
+            union all
+            select next.queue, next.priority from lanes cross join lateral (
+                (select job.queue, job.priority from pillars.jobs job
+                 where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
+                 order by job.priority desc limit 1)
+                union all
+                (select job.queue, job.priority from pillars.jobs job
+                 where not job.parked and job.queue > lanes.queue
+                 order by job.queue, job.priority desc limit 1)
+                limit 1
+            ) next
+        )
+        select lanes.queue, lanes.priority from lanes
+    loop
+        for attempt in 1..20 loop
+            with front as materialized (
+                select job.ctid as place, job.name from pillars.jobs job
+                where not job.parked and job.queue = lane.queue and job.priority = lane.priority and job.run_at <= pillars.now()
+                order by job.run_at, job.job_id limit 1000
+            ), unknown as materialized (
+                select job.ctid as place from pillars.jobs job
+                where job.ctid = any(array(
+                          select front.place from front
+                          where front.name not in (select definition.name from pillars.definitions definition)))
+                  and job.locked_by is null
+                for update skip locked
+            ), written as (
+                update pillars.jobs job
+                set parked = true, waiting_for = 'definition', last_error = format('no process defines the job %s', job.name)
+                where job.ctid = any(array(select unknown.place from unknown))
+                returning 1
+            )
+            select count(*) from written into round;
+            parked := parked + round;
+            exit when round < 1000;
+        end loop;
+    end loop;
+    return parked;
+end $$;
+
+-- What every worker and the leader do every few seconds, one at a time: rescue, expire, park what nobody knows, make the days ahead.
+-- The advisory lock only saves work; each part re-checks what it locks.
+create function pillars.sweep(out swept boolean, out rescued integer, out failed integer, out cancelled integer, out expired integer,
+                              out parked integer)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    swept := pg_try_advisory_xact_lock(1885957228, 2);
+    if not swept then
+        return;
+    end if;
+    begin
+        perform pillars.make_days();
+    exception when lock_not_available then
+        null; -- a long reader of the history is in the way; days are made three ahead, so a later sweep will do
+    end;
+    select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
+    expired := pillars.expire();
+    parked := pillars.park_unknown();
+end $$;
+
+-- A time as people write it in UTC: 2026-03-29T01:00:00Z.
+create function pillars.utc_text(at timestamptz) returns text
+language sql stable parallel safe
+return to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"');
+
+-- Decide one tick of a schedule: note it, make its job, advance the schedule past it; all of it or nothing.
+--
+-- Two leaders may call this for one tick. The schedule's row is taken with skip locked, and only while next_run_at is still the one that
+-- the caller computed from; a tick that is noted already makes no job. Each statement has its own snapshot, so what is judged is what is
+-- locked. Waits for nobody but an uncommitted holder of the job's unique key, and for that a second at most.
+-- Locks: the schedule, then its tick, then its job. due_at null: by its rule nothing is due, advance only.
+-- Returns ticks.outcome; or advanced (due_at was null), repeated (noted before; advanced only), locked (another transaction holds the
+-- row; nothing written), moved (another leader, a sync or a pause was first; nothing written).
+create function pillars.tick(
+    schedule text, computed_from timestamptz, due_at timestamptz, late boolean, missed integer, next_run_at timestamptz,
+    out outcome text, out job_id uuid)
+language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '1s' as $$
+declare
+    taken pillars.schedules;
+    previous pillars.jobs;
+    inserted record;
+begin
+    select * into taken from pillars.schedules held
+    where held.name = tick.schedule and held.next_run_at = tick.computed_from and held.paused_at is null
+    for update skip locked;
+    if not found then
+        outcome := case when exists (
+            select from pillars.schedules held
+            where held.name = tick.schedule and held.next_run_at = tick.computed_from and held.paused_at is null
+        ) then 'locked' else 'moved' end;
+        return;
+    end if;
+    if due_at is null then
+        outcome := 'advanced';
+    else
+        select * into previous from pillars.jobs job where job.job_id = taken.last_job_id;
+        outcome := case when late then 'late'
+                        when previous.job_id is null or taken.overlap = 'allow' then 'enqueued'
+                        when taken.overlap = 'queue' and previous.locked_by is not null then 'enqueued'
+                        else 'overlapped' end;
+        job_id := case outcome when 'enqueued' then pillars.uuid7() when 'overlapped' then previous.job_id end;
+        insert into pillars.ticks (schedule, tick, job_id, outcome, missed)
+        values (tick.schedule, tick.due_at, tick.job_id, tick.outcome, tick.missed)
+        on conflict do nothing;
+        if not found then
+            outcome := 'repeated';
+            job_id := null;
+        end if;
+    end if;
+    if outcome = 'enqueued' then
+        select made.stored_id, made.created into inserted from pillars.insert_job(
+            tick.job_id, taken.job, taken.queue, taken.payload,
+            coalesce(taken.context, format('schedule %s at %s', taken.name, pillars.utc_text(due_at))), taken.priority, null,
+            random() * taken.jitter, taken.expires_in, taken.max_attempts, taken.timeout, taken.unique_key, taken.tags, null) made;
+        if not inserted.created then
+            outcome := 'overlapped';
+            job_id := inserted.stored_id;
+            update pillars.ticks noted set outcome = tick.outcome, job_id = tick.job_id
+            where noted.schedule = tick.schedule and noted.tick = tick.due_at;
+        elsif taken.overlap = 'queue' and previous.job_id is not null then
+            update pillars.jobs job set parked = true, waiting_for = 'job ' || previous.job_id where job.job_id = tick.job_id;
+        end if;
+    end if;
+    update pillars.schedules held
+    set next_run_at = tick.next_run_at, last_error = null,
+        last_job_id = case outcome when 'enqueued' then tick.job_id else held.last_job_id end
+    where held.name = tick.schedule;
+end $$;
+
+-- Every job, unfinished and final, with its state.
+create view pillars.all_jobs as
+select job.job_id, job.name, job.queue, job.priority,
+       case when job.locked_by is not null then 'running'
+            when job.paused_at is not null then 'paused'
+            when job.parked then 'waiting'
+            when job.run_at > pillars.now() then 'scheduled'
+            else 'ready' end as state,
+       job.payload, job.context, null::jsonb as result, job.last_error, job.attempt, job.max_attempts, job.crashes, job.lock_token,
+       job.created_at, job.locked_at as started_at, null::timestamptz as finished_at, job.parent_id, job.tags, job.trace,
+       job.unique_key, job.timeout, job.run_at, job.locked_at, job.locked_by, job.deadline_at
+from pillars.jobs job
+union all
+select ended.job_id, ended.name, ended.queue, ended.priority, ended.state,
+       ended.payload, ended.context, ended.result, ended.last_error, ended.attempt, ended.max_attempts, ended.crashes, ended.lock_token,
+       ended.created_at, ended.started_at, ended.finished_at, ended.parent_id, ended.tags, ended.trace,
+       ended.unique_key, ended.timeout, null, null, null, null
+from pillars.finished_jobs ended;
+
+comment on view pillars.all_jobs is 'Every job with its state: unfinished ones from pillars.jobs, final ones from pillars.finished_jobs.';
+
+-- Unfinished jobs by queue.
+create view pillars.queue_stats as
+select coalesce(waiting.queue, spoken.name) as queue,
+       coalesce(waiting.ready, 0) as ready,
+       coalesce(waiting.running, 0) as running,
+       coalesce(waiting.scheduled, 0) as scheduled,
+       coalesce(waiting.parked, 0) as parked,
+       coalesce(extract(epoch from pillars.now() - waiting.oldest_ready_at), 0)::float8 as oldest_ready_seconds,
+       spoken.paused_at is not null as paused
+from (
+    select job.queue,
+           count(*) filter (where job.locked_by is null and not job.parked and job.run_at <= pillars.now()) as ready,
+           count(*) filter (where job.locked_by is not null) as running,
+           count(*) filter (where job.locked_by is null and not job.parked and job.run_at > pillars.now()) as scheduled,
+           count(*) filter (where job.parked and job.locked_by is null) as parked,
+           min(job.run_at) filter (where job.locked_by is null and not job.parked and job.run_at <= pillars.now()) as oldest_ready_at
+    from pillars.jobs job
+    group by job.queue
+) waiting
+full join pillars.queues spoken on spoken.name = waiting.queue;
+
+comment on view pillars.queue_stats is 'Unfinished jobs by queue: ready, running, scheduled, parked, age of the oldest ready one, paused.';

@@ -1,0 +1,755 @@
+CREATE SCHEMA pillars;
+CREATE FUNCTION pillars.cancel(job_id uuid) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    job pillars.jobs;
+begin
+    for look in 1..2 loop
+        select * into job from pillars.jobs held where held.job_id = cancel.job_id for update;
+        if found and job.locked_by is not null then
+            update pillars.jobs held set cancel_requested_at = coalesce(held.cancel_requested_at, pillars.now())
+            where held.job_id = cancel.job_id;
+            perform pg_notify(pillars.own_channel(job.locked_by), cancel.job_id::text);
+            return 'requested';
+        elsif found then
+            delete from pillars.jobs held where held.job_id = cancel.job_id;
+            insert into pillars.finished_jobs
+            select final.* from pillars.ended(job, 'cancelled', job.last_error) final where pillars.kept(job.name);
+            return 'cancelled';
+        end if;
+        perform from pillars.finished_jobs ended where ended.job_id = cancel.job_id;
+        if found then
+            return 'final';
+        end if;
+    end loop;
+    return 'unknown';
+end $$;
+COMMENT ON FUNCTION pillars.cancel(job_id uuid) IS 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
+CREATE FUNCTION pillars.now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN now();
+CREATE TABLE pillars.finished_jobs (
+    job_id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    queue text NOT NULL COLLATE pg_catalog."C",
+    priority integer NOT NULL,
+    state text NOT NULL COLLATE pg_catalog."C",
+    payload jsonb,
+    context text,
+    result jsonb,
+    last_error text,
+    attempt integer NOT NULL,
+    max_attempts integer,
+    crashes integer NOT NULL,
+    lock_token bigint,
+    created_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    parent_id uuid,
+    tags text[],
+    trace text,
+    unique_key text COLLATE pg_catalog."C",
+    timeout interval,
+    CONSTRAINT finished_jobs_state CHECK ((state = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text, 'expired'::text])))
+)
+PARTITION BY LIST (state);
+COMMENT ON TABLE pillars.finished_jobs IS 'One row per final job, partitioned by state (completed, the rest) and then by UTC day of finished_at.';
+COMMENT ON COLUMN pillars.finished_jobs.lock_token IS 'The claim that ended it, by which a repeated finish recognises itself.';
+COMMENT ON COLUMN pillars.finished_jobs.started_at IS 'When the last attempt was claimed.';
+CREATE TABLE pillars.jobs (
+    job_id uuid NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    context text,
+    priority integer DEFAULT 0 NOT NULL,
+    run_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    created_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    locked_at timestamp with time zone,
+    locked_by uuid,
+    lock_token bigint,
+    attempt integer DEFAULT 0 NOT NULL,
+    max_attempts integer,
+    crashes integer DEFAULT 0 NOT NULL,
+    parked boolean DEFAULT false NOT NULL,
+    deadline_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    timeout interval,
+    unique_key text COLLATE pg_catalog."C",
+    tags text[],
+    parent_id uuid,
+    cancel_requested_at timestamp with time zone,
+    paused_at timestamp with time zone,
+    waiting_for text COLLATE pg_catalog."C",
+    last_error text,
+    trace text,
+    CONSTRAINT jobs_counters CHECK (((attempt >= 0) AND (crashes >= 0) AND ((max_attempts >= 1) AND (max_attempts <= 1000)))),
+    CONSTRAINT jobs_held_by_a_token CHECK (((locked_by IS NULL) = (lock_token IS NULL))),
+    CONSTRAINT jobs_payload_is_an_object CHECK ((jsonb_typeof(payload) = 'object'::text)),
+    CONSTRAINT jobs_timeout CHECK ((timeout >= '00:00:00'::interval)),
+    CONSTRAINT jobs_times CHECK ((((run_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (run_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((expires_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((deadline_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (deadline_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.05');
+COMMENT ON TABLE pillars.jobs IS 'Unfinished jobs. Running is locked_by is not null; parked rows (waiting, paused) are out of the claim''s sight.';
+COMMENT ON COLUMN pillars.jobs.job_id IS 'UUIDv7, made by whoever enqueues, so that a repeat of an enqueue is recognised.';
+COMMENT ON COLUMN pillars.jobs.lock_token IS 'The fence: one per claim, never repeats, null unless running.';
+COMMENT ON COLUMN pillars.jobs.attempt IS 'Attempts begun; 1 during the first. A released or rescued one is given back.';
+COMMENT ON COLUMN pillars.jobs.max_attempts IS 'Null only until the first claim of a job whose name nobody had defined.';
+COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends expired.';
+COMMENT ON COLUMN pillars.jobs.timeout IS 'Of one attempt. Null: the definition''s. Zero: none.';
+COMMENT ON COLUMN pillars.jobs.unique_key IS 'At most one unfinished job holds it; hashed over 200 bytes.';
+COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
+CREATE FUNCTION pillars.ended(job pillars.jobs, state text, reason text) RETURNS pillars.finished_jobs
+    LANGUAGE sql STABLE
+    RETURN ROW((job).job_id, (job).name, (job).queue, (job).priority, state, (job).payload, (job).context, NULL::jsonb, reason, (job).attempt, (job).max_attempts, (job).crashes, (job).lock_token, (job).created_at, (job).locked_at, pillars.now(), (job).parent_id, (job).tags, (job).trace, (job).unique_key, (job).timeout)::pillars.finished_jobs;
+CREATE FUNCTION pillars.enqueue(name text, payload jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_attempts integer DEFAULT NULL::integer, unique_key text DEFAULT NULL::text, context text DEFAULT NULL::text) RETURNS uuid
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    definition pillars.definitions;
+    stored uuid;
+begin
+    if enqueue.name is null or enqueue.name !~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$' then
+        raise exception 'job name: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got %',
+            coalesce(quote_literal(left(enqueue.name, 120)), 'null') using errcode = 'invalid_parameter_value';
+    end if;
+    if enqueue.queue !~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$' then
+        raise exception 'queue: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got %',
+            quote_literal(left(enqueue.queue, 120)) using errcode = 'invalid_parameter_value';
+    end if;
+    if jsonb_typeof(enqueue.payload) is distinct from 'object' then
+        raise exception 'payload: expected a JSON object of parameter names, got %', coalesce(jsonb_typeof(enqueue.payload), 'null')
+            using errcode = 'invalid_parameter_value';
+    end if;
+    if octet_length(enqueue.payload::text) > 5000000 then
+        raise exception 'payload: expected at most 5000000 bytes, got %; store the bulk elsewhere and pass a reference',
+            octet_length(enqueue.payload::text) using errcode = 'invalid_parameter_value';
+    end if;
+    if enqueue.max_attempts not between 1 and 1000 then
+        raise exception 'max_attempts: expected 1 to 1000, got %', enqueue.max_attempts using errcode = 'invalid_parameter_value';
+    end if;
+    if enqueue.run_at not between '2000-01-01 00:00+00' and '2200-01-01 00:00+00' then
+        raise exception 'run_at: expected a time from 2000 to 2200, got %', enqueue.run_at using errcode = 'invalid_parameter_value';
+    end if;
+    select * into definition from pillars.definitions known where known.name = enqueue.name;
+    select inserted.stored_id into stored from pillars.insert_job(
+        pillars.uuid7(), enqueue.name, coalesce(enqueue.queue, definition.queue, 'default'), enqueue.payload, enqueue.context,
+        coalesce(enqueue.priority, definition.priority, 0), enqueue.run_at, null, null,
+        coalesce(enqueue.max_attempts, definition.max_attempts), null, enqueue.unique_key, nullif(definition.tags, '{}'), null) inserted;
+    return stored;
+end $_$;
+COMMENT ON FUNCTION pillars.enqueue(name text, payload jsonb, queue text, priority integer, run_at timestamp with time zone, max_attempts integer, unique_key text, context text) IS 'Enqueue a job inside the caller''s transaction; returns its id, or that of the unfinished job which holds unique_key.';
+CREATE FUNCTION pillars.expire() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    expired integer;
+begin
+    with due as materialized (
+        select job.ctid as place from pillars.jobs job
+        where job.expires_at <= pillars.now() and job.locked_by is null
+        order by job.job_id limit 10000 for update skip locked
+    ), ended as (
+        delete from pillars.jobs job where job.ctid = any(array(select due.place from due)) returning job
+    ), stored as (
+        insert into pillars.finished_jobs
+        select final.* from ended cross join lateral pillars.ended(ended.job, 'expired', (ended.job).last_error) final
+        where pillars.kept((ended.job).name)
+    )
+    select count(*) from ended into expired;
+    return expired;
+end $$;
+CREATE FUNCTION pillars.hashed_key(unique_key text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (octet_length(unique_key) > 200) THEN ('sha256:'::text || encode(sha256(convert_to(unique_key, 'UTF8'::name)), 'hex'::text)) ELSE unique_key END;
+CREATE FUNCTION pillars.insert_job(job_id uuid, name text, queue text, payload jsonb, context text, priority integer, run_at timestamp with time zone, run_in interval, expires_in interval, max_attempts integer, timeout interval, unique_key text, tags text[], trace text, OUT stored_id uuid, OUT created boolean) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    due timestamptz := coalesce(insert_job.run_at, pillars.now() + coalesce(run_in, interval '0'));
+    key text := pillars.hashed_key(insert_job.unique_key);
+begin
+    loop
+        insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout,
+                                  unique_key, tags, trace)
+        values (insert_job.job_id, insert_job.name, insert_job.queue, insert_job.payload, insert_job.context, insert_job.priority,
+                due, greatest(due, pillars.now()) + expires_in, insert_job.max_attempts, insert_job.timeout, key,
+                insert_job.tags, insert_job.trace)
+        on conflict (unique_key) where unique_key is not null do nothing
+        returning jobs.job_id into stored_id;
+        if found then
+            created := true;
+            if due <= pillars.now() + interval '30 seconds' then
+                perform pg_notify('pillars', insert_job.queue);
+            end if;
+            return;
+        end if;
+        select job.job_id into stored_id from pillars.jobs job where job.unique_key = key;
+        if found then
+            created := false;
+            return;
+        end if;
+    end loop;
+end $$;
+CREATE TABLE pillars.definitions (
+    name text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    priority integer NOT NULL,
+    max_attempts integer NOT NULL,
+    max_crashes integer NOT NULL,
+    timeout interval NOT NULL,
+    keep text NOT NULL,
+    tags text[] NOT NULL,
+    deployment text NOT NULL,
+    defined_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    CONSTRAINT definitions_keep CHECK ((keep = ANY (ARRAY['full'::text, 'slim'::text, 'failed'::text, 'none'::text]))),
+    CONSTRAINT definitions_kind CHECK ((kind = ANY (ARRAY['async'::text, 'thread'::text, 'process'::text])))
+);
+COMMENT ON TABLE pillars.definitions IS 'What the code says of each job name; every process writes it at boot. SQL enqueues take their defaults from it.';
+COMMENT ON COLUMN pillars.definitions.timeout IS 'Of one attempt; zero means none.';
+COMMENT ON COLUMN pillars.definitions.keep IS 'What is left of a final job: full; slim (completed without payload and result); failed (only what did not complete); none.';
+CREATE FUNCTION pillars.kept(name text) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN COALESCE((SELECT (definition.keep <> 'none'::text) FROM pillars.definitions definition WHERE (definition.name = kept.name)), true);
+CREATE FUNCTION pillars.make_days(days_ahead integer DEFAULT 3) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+    today date := (pillars.now() at time zone 'UTC')::date;
+    day date;
+    parent text;
+    child text;
+    made integer := 0;
+begin
+    foreach parent in array array['finished_completed', 'finished_ended', 'attempts'] loop
+        for ahead in 0..days_ahead loop
+            day := today + ahead;
+            child := parent || '_' || to_char(day, 'YYYYMMDD');
+            continue when to_regclass('pillars.' || child) is not null;
+            perform pg_advisory_xact_lock(1885957228, 3);
+            -- Asked of the table, by a fresh snapshot: to_regclass may answer from before the wait.
+            continue when exists (
+                select from pg_class made_meanwhile
+                where made_meanwhile.relname = child and made_meanwhile.relnamespace = 'pillars'::regnamespace);
+            execute format('create table pillars.%I (like pillars.%I including all)', child, parent);
+            execute format('alter table pillars.%I attach partition pillars.%I for values from (%L) to (%L)',
+                           parent, child, day::text || ' 00:00+00', (day + 1)::text || ' 00:00+00');
+            made := made + 1;
+        end loop;
+    end loop;
+    return made;
+end $$;
+CREATE FUNCTION pillars.own_channel(worker_id uuid) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ('pillars_'::text || translate((worker_id)::text, '-'::text, ''::text));
+CREATE FUNCTION pillars.park_unknown() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    lane record;
+    woken text[];
+    round integer;
+    parked integer := 0;
+begin
+    with defined as materialized (
+        select job.ctid as place from pillars.jobs job
+        where job.parked and job.waiting_for = 'definition'
+          and job.name in (select definition.name from pillars.definitions definition)
+        for update skip locked
+    ), freed as (
+        update pillars.jobs job set parked = false, waiting_for = null, last_error = null
+        where job.ctid = any(array(select defined.place from defined))
+        returning job.queue
+    )
+    select array_agg(distinct freed.queue) into woken from freed;
+    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
+    for lane in
+        with recursive lanes as (
+            (select job.queue, job.priority from pillars.jobs job where not job.parked order by job.queue, job.priority desc limit 1)
+            union all
+            select next.queue, next.priority from lanes cross join lateral (
+                (select job.queue, job.priority from pillars.jobs job
+                 where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
+                 order by job.priority desc limit 1)
+                union all
+                (select job.queue, job.priority from pillars.jobs job
+                 where not job.parked and job.queue > lanes.queue
+                 order by job.queue, job.priority desc limit 1)
+                limit 1
+            ) next
+        )
+        select lanes.queue, lanes.priority from lanes
+    loop
+        for attempt in 1..20 loop
+            with front as materialized (
+                select job.ctid as place, job.name from pillars.jobs job
+                where not job.parked and job.queue = lane.queue and job.priority = lane.priority and job.run_at <= pillars.now()
+                order by job.run_at, job.job_id limit 1000
+            ), unknown as materialized (
+                select job.ctid as place from pillars.jobs job
+                where job.ctid = any(array(
+                          select front.place from front
+                          where front.name not in (select definition.name from pillars.definitions definition)))
+                  and job.locked_by is null
+                for update skip locked
+            ), written as (
+                update pillars.jobs job
+                set parked = true, waiting_for = 'definition', last_error = format('no process defines the job %s', job.name)
+                where job.ctid = any(array(select unknown.place from unknown))
+                returning 1
+            )
+            select count(*) from written into round;
+            parked := parked + round;
+            exit when round < 1000;
+        end loop;
+    end loop;
+    return parked;
+end $$;
+CREATE FUNCTION pillars.rescue(OUT rescued integer, OUT failed integer, OUT cancelled integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    queues text[];
+    queue text;
+begin
+    with expired as materialized (
+        select lock.lock_token, lock.job_ids from pillars.locks lock
+        where lock.expires_at <= pillars.now()
+        order by lock.lock_token for update skip locked
+    ), borne as materialized (
+        select member.job_id, expired.lock_token
+        from expired cross join unnest(expired.job_ids) member (job_id)
+        order by member.job_id
+    ), held as materialized (
+        select found.place, found.job_id, found.ends, found.attempt, found.locked_by, found.locked_at, borne.lock_token
+        from borne cross join lateral (
+            select job.ctid as place, job.job_id, job.attempt, job.locked_by, job.locked_at,
+                   job.cancel_requested_at is not null or job.crashes + 1 >= coalesce(
+                       (select definition.max_crashes from pillars.definitions definition where definition.name = job.name), 3) as ends
+            from pillars.jobs job
+            where job.job_id = borne.job_id and job.lock_token = borne.lock_token
+            for update skip locked
+        ) found
+    ), given_back as (
+        update pillars.jobs job
+        set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
+            attempt = greatest(job.attempt - 1, 0), crashes = job.crashes + 1,
+            run_at = pillars.now() + interval '1 second' * least(2 ^ job.crashes, 60),
+            last_error = 'the worker died holding the job'
+        where job.ctid = any(array(select held.place from held where not held.ends))
+        returning job.job_id, job.name, job.queue
+    ), ended as (
+        delete from pillars.jobs job
+        where job.ctid = any(array(select held.place from held where held.ends))
+        returning job
+    ), stored as (
+        insert into pillars.finished_jobs
+        select final.* from ended cross join lateral pillars.ended(
+            ended.job,
+            case when (ended.job).cancel_requested_at is null then 'failed' else 'cancelled' end,
+            case when (ended.job).cancel_requested_at is null
+                 then format('the worker died holding the job, %s times', (ended.job).crashes + 1)
+                 else (ended.job).last_error end) final
+        where pillars.kept((ended.job).name)
+    ), done as (
+        select given_back.job_id, given_back.name, 'crashed' as outcome from given_back
+        union all
+        select (ended.job).job_id, (ended.job).name, case when (ended.job).cancel_requested_at is null then 'failed' else 'cancelled' end
+        from ended
+    ), noted as (
+        insert into pillars.attempts (job_id, attempt, lock_token, outcome, error, locked_by, started_at)
+        select held.job_id, held.attempt, held.lock_token, done.outcome, 'the worker died holding the job', held.locked_by, held.locked_at
+        from done join held on held.job_id = done.job_id where pillars.kept(done.name)
+    ), remaining as (
+        select distinct borne.lock_token from borne
+        where exists (select from pillars.jobs job where job.job_id = borne.job_id and job.lock_token = borne.lock_token)
+          and not exists (select from done where done.job_id = borne.job_id)
+    ), kept_locks as (
+        update pillars.locks lock set locked_by = '00000000-0000-0000-0000-000000000000'
+        where lock.lock_token in (select remaining.lock_token from remaining)
+    ), gone_locks as (
+        delete from pillars.locks lock
+        where lock.lock_token in (select expired.lock_token from expired)
+          and lock.lock_token not in (select remaining.lock_token from remaining)
+    )
+    select (select count(*) from given_back),
+           (select count(*) from ended where (ended.job).cancel_requested_at is null),
+           (select count(*) from ended where (ended.job).cancel_requested_at is not null),
+           (select array_agg(distinct given_back.queue) from given_back)
+    into rescued, failed, cancelled, queues;
+    foreach queue in array coalesce(queues, '{}') loop
+        perform pg_notify('pillars', queue);
+    end loop;
+end $$;
+CREATE FUNCTION pillars.sweep(OUT swept boolean, OUT rescued integer, OUT failed integer, OUT cancelled integer, OUT expired integer, OUT parked integer) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    swept := pg_try_advisory_xact_lock(1885957228, 2);
+    if not swept then
+        return;
+    end if;
+    begin
+        perform pillars.make_days();
+    exception when lock_not_available then
+        null; -- a long reader of the history is in the way; days are made three ahead, so a later sweep will do
+    end;
+    select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
+    expired := pillars.expire();
+    parked := pillars.park_unknown();
+end $$;
+CREATE FUNCTION pillars.tick(schedule text, computed_from timestamp with time zone, due_at timestamp with time zone, late boolean, missed integer, next_run_at timestamp with time zone, OUT outcome text, OUT job_id uuid) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+    taken pillars.schedules;
+    previous pillars.jobs;
+    inserted record;
+begin
+    select * into taken from pillars.schedules held
+    where held.name = tick.schedule and held.next_run_at = tick.computed_from and held.paused_at is null
+    for update skip locked;
+    if not found then
+        outcome := case when exists (
+            select from pillars.schedules held
+            where held.name = tick.schedule and held.next_run_at = tick.computed_from and held.paused_at is null
+        ) then 'locked' else 'moved' end;
+        return;
+    end if;
+    if due_at is null then
+        outcome := 'advanced';
+    else
+        select * into previous from pillars.jobs job where job.job_id = taken.last_job_id;
+        outcome := case when late then 'late'
+                        when previous.job_id is null or taken.overlap = 'allow' then 'enqueued'
+                        when taken.overlap = 'queue' and previous.locked_by is not null then 'enqueued'
+                        else 'overlapped' end;
+        job_id := case outcome when 'enqueued' then pillars.uuid7() when 'overlapped' then previous.job_id end;
+        insert into pillars.ticks (schedule, tick, job_id, outcome, missed)
+        values (tick.schedule, tick.due_at, tick.job_id, tick.outcome, tick.missed)
+        on conflict do nothing;
+        if not found then
+            outcome := 'repeated';
+            job_id := null;
+        end if;
+    end if;
+    if outcome = 'enqueued' then
+        select made.stored_id, made.created into inserted from pillars.insert_job(
+            tick.job_id, taken.job, taken.queue, taken.payload,
+            coalesce(taken.context, format('schedule %s at %s', taken.name, pillars.utc_text(due_at))), taken.priority, null,
+            random() * taken.jitter, taken.expires_in, taken.max_attempts, taken.timeout, taken.unique_key, taken.tags, null) made;
+        if not inserted.created then
+            outcome := 'overlapped';
+            job_id := inserted.stored_id;
+            update pillars.ticks noted set outcome = tick.outcome, job_id = tick.job_id
+            where noted.schedule = tick.schedule and noted.tick = tick.due_at;
+        elsif taken.overlap = 'queue' and previous.job_id is not null then
+            update pillars.jobs job set parked = true, waiting_for = 'job ' || previous.job_id where job.job_id = tick.job_id;
+        end if;
+    end if;
+    update pillars.schedules held
+    set next_run_at = tick.next_run_at, last_error = null,
+        last_job_id = case outcome when 'enqueued' then tick.job_id else held.last_job_id end
+    where held.name = tick.schedule;
+end $$;
+CREATE FUNCTION pillars.utc_text(at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text);
+CREATE FUNCTION pillars.uuid7() RETURNS uuid
+    LANGUAGE sql PARALLEL SAFE
+    RETURN (encode(set_byte(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), 6, ((get_byte(uuid_send(gen_random_uuid()), 0) & 15) | 112)), 'hex'::text))::uuid;
+CREATE VIEW pillars.all_jobs AS
+ SELECT job.job_id,
+    job.name,
+    job.queue,
+    job.priority,
+        CASE
+            WHEN (job.locked_by IS NOT NULL) THEN 'running'::text
+            WHEN (job.paused_at IS NOT NULL) THEN 'paused'::text
+            WHEN job.parked THEN 'waiting'::text
+            WHEN (job.run_at > pillars.now()) THEN 'scheduled'::text
+            ELSE 'ready'::text
+        END AS state,
+    job.payload,
+    job.context,
+    NULL::jsonb AS result,
+    job.last_error,
+    job.attempt,
+    job.max_attempts,
+    job.crashes,
+    job.lock_token,
+    job.created_at,
+    job.locked_at AS started_at,
+    NULL::timestamp with time zone AS finished_at,
+    job.parent_id,
+    job.tags,
+    job.trace,
+    job.unique_key,
+    job.timeout,
+    job.run_at,
+    job.locked_at,
+    job.locked_by,
+    job.deadline_at
+   FROM pillars.jobs job
+UNION ALL
+ SELECT ended.job_id,
+    ended.name,
+    ended.queue,
+    ended.priority,
+    ended.state,
+    ended.payload,
+    ended.context,
+    ended.result,
+    ended.last_error,
+    ended.attempt,
+    ended.max_attempts,
+    ended.crashes,
+    ended.lock_token,
+    ended.created_at,
+    ended.started_at,
+    ended.finished_at,
+    ended.parent_id,
+    ended.tags,
+    ended.trace,
+    ended.unique_key,
+    ended.timeout,
+    NULL::timestamp with time zone AS run_at,
+    NULL::timestamp with time zone AS locked_at,
+    NULL::uuid AS locked_by,
+    NULL::timestamp with time zone AS deadline_at
+   FROM pillars.finished_jobs ended;
+COMMENT ON VIEW pillars.all_jobs IS 'Every job with its state: unfinished ones from pillars.jobs, final ones from pillars.finished_jobs.';
+CREATE TABLE pillars.attempts (
+    job_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    lock_token bigint,
+    outcome text NOT NULL,
+    error text,
+    traceback text,
+    locked_by uuid,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    CONSTRAINT attempts_outcome CHECK ((outcome = ANY (ARRAY['failed'::text, 'retried'::text, 'snoozed'::text, 'crashed'::text, 'cancelled'::text])))
+)
+PARTITION BY RANGE (ended_at);
+COMMENT ON TABLE pillars.attempts IS 'Attempts that did not simply complete, a partition a day. A clean first try leaves no row.';
+COMMENT ON COLUMN pillars.attempts.outcome IS 'What became of the job: failed, cancelled, or back in its queue (retried, snoozed, crashed).';
+CREATE TABLE pillars.finished_completed (
+    job_id uuid CONSTRAINT finished_jobs_job_id_not_null NOT NULL,
+    name text CONSTRAINT finished_jobs_name_not_null NOT NULL COLLATE pg_catalog."C",
+    queue text CONSTRAINT finished_jobs_queue_not_null NOT NULL COLLATE pg_catalog."C",
+    priority integer CONSTRAINT finished_jobs_priority_not_null NOT NULL,
+    state text CONSTRAINT finished_jobs_state_not_null NOT NULL COLLATE pg_catalog."C",
+    payload jsonb,
+    context text,
+    result jsonb,
+    last_error text,
+    attempt integer CONSTRAINT finished_jobs_attempt_not_null NOT NULL,
+    max_attempts integer,
+    crashes integer CONSTRAINT finished_jobs_crashes_not_null NOT NULL,
+    lock_token bigint,
+    created_at timestamp with time zone CONSTRAINT finished_jobs_created_at_not_null NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone DEFAULT pillars.now() CONSTRAINT finished_jobs_finished_at_not_null NOT NULL,
+    parent_id uuid,
+    tags text[],
+    trace text,
+    unique_key text COLLATE pg_catalog."C",
+    timeout interval,
+    CONSTRAINT finished_jobs_state CHECK ((state = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text, 'expired'::text])))
+)
+PARTITION BY RANGE (finished_at);
+COMMENT ON TABLE pillars.finished_completed IS 'Completed jobs, a partition a day.';
+CREATE TABLE pillars.finished_ended (
+    job_id uuid CONSTRAINT finished_jobs_job_id_not_null NOT NULL,
+    name text CONSTRAINT finished_jobs_name_not_null NOT NULL COLLATE pg_catalog."C",
+    queue text CONSTRAINT finished_jobs_queue_not_null NOT NULL COLLATE pg_catalog."C",
+    priority integer CONSTRAINT finished_jobs_priority_not_null NOT NULL,
+    state text CONSTRAINT finished_jobs_state_not_null NOT NULL COLLATE pg_catalog."C",
+    payload jsonb,
+    context text,
+    result jsonb,
+    last_error text,
+    attempt integer CONSTRAINT finished_jobs_attempt_not_null NOT NULL,
+    max_attempts integer,
+    crashes integer CONSTRAINT finished_jobs_crashes_not_null NOT NULL,
+    lock_token bigint,
+    created_at timestamp with time zone CONSTRAINT finished_jobs_created_at_not_null NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone DEFAULT pillars.now() CONSTRAINT finished_jobs_finished_at_not_null NOT NULL,
+    parent_id uuid,
+    tags text[],
+    trace text,
+    unique_key text COLLATE pg_catalog."C",
+    timeout interval,
+    CONSTRAINT finished_jobs_state CHECK ((state = ANY (ARRAY['completed'::text, 'failed'::text, 'cancelled'::text, 'expired'::text])))
+)
+PARTITION BY RANGE (finished_at);
+COMMENT ON TABLE pillars.finished_ended IS 'Failed, cancelled and expired jobs, a partition a day.';
+CREATE TABLE pillars.locks (
+    lock_token bigint NOT NULL,
+    locked_by uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    job_ids uuid[] NOT NULL
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='200', autovacuum_vacuum_cost_delay='0');
+COMMENT ON TABLE pillars.locks IS 'One row a claim. Heartbeats extend these rows and rescue reads them; no job row is written or searched for either.';
+COMMENT ON COLUMN pillars.locks.locked_by IS 'The worker; the nil uuid once a sweep has given away jobs of the claim, so that no heartbeat revives it.';
+ALTER TABLE pillars.locks ALTER COLUMN lock_token ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME pillars.locks_lock_token_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE pillars.migrations (
+    track text NOT NULL,
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+COMMENT ON TABLE pillars.migrations IS 'Which migration files this database has: of the runtime (track pillars) and of the app (track app).';
+CREATE TABLE pillars.queues (
+    name text NOT NULL COLLATE pg_catalog."C",
+    paused_at timestamp with time zone
+);
+COMMENT ON TABLE pillars.queues IS 'What people said of a queue. A queue that nobody spoke of has no row and is not paused.';
+CREATE VIEW pillars.queue_stats AS
+ SELECT COALESCE(waiting.queue, spoken.name) AS queue,
+    COALESCE(waiting.ready, (0)::bigint) AS ready,
+    COALESCE(waiting.running, (0)::bigint) AS running,
+    COALESCE(waiting.scheduled, (0)::bigint) AS scheduled,
+    COALESCE(waiting.parked, (0)::bigint) AS parked,
+    (COALESCE(EXTRACT(epoch FROM (pillars.now() - waiting.oldest_ready_at)), (0)::numeric))::double precision AS oldest_ready_seconds,
+    (spoken.paused_at IS NOT NULL) AS paused
+   FROM (( SELECT job.queue,
+            count(*) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND (job.run_at <= pillars.now()))) AS ready,
+            count(*) FILTER (WHERE (job.locked_by IS NOT NULL)) AS running,
+            count(*) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND (job.run_at > pillars.now()))) AS scheduled,
+            count(*) FILTER (WHERE (job.parked AND (job.locked_by IS NULL))) AS parked,
+            min(job.run_at) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND (job.run_at <= pillars.now()))) AS oldest_ready_at
+           FROM pillars.jobs job
+          GROUP BY job.queue) waiting
+     FULL JOIN pillars.queues spoken ON ((spoken.name = waiting.queue)));
+COMMENT ON VIEW pillars.queue_stats IS 'Unfinished jobs by queue: ready, running, scheduled, parked, age of the oldest ready one, paused.';
+CREATE TABLE pillars.schedules (
+    name text NOT NULL COLLATE pg_catalog."C",
+    job text NOT NULL COLLATE pg_catalog."C",
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    priority integer DEFAULT 0 NOT NULL,
+    max_attempts integer NOT NULL,
+    timeout interval,
+    expires_in interval,
+    unique_key text COLLATE pg_catalog."C",
+    context text,
+    tags text[],
+    every interval,
+    crontab text,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    catchup text DEFAULT 'latest'::text NOT NULL,
+    overlap text DEFAULT 'skip'::text NOT NULL,
+    jitter interval DEFAULT '00:00:00'::interval NOT NULL,
+    catchup_window interval,
+    next_run_at timestamp with time zone,
+    last_job_id uuid,
+    paused_at timestamp with time zone,
+    paused_in_code boolean DEFAULT false NOT NULL,
+    deployment text NOT NULL,
+    last_error text,
+    created_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    CONSTRAINT schedules_catchup CHECK ((catchup = ANY (ARRAY['latest'::text, 'all'::text, 'skip'::text]))),
+    CONSTRAINT schedules_every CHECK (((every >= '00:00:01'::interval) AND (every <= '3650 days'::interval))),
+    CONSTRAINT schedules_jitter CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '3650 days'::interval))),
+    CONSTRAINT schedules_next_run_at CHECK (((next_run_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (next_run_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT schedules_one_rule CHECK (((every IS NULL) <> (crontab IS NULL))),
+    CONSTRAINT schedules_overlap CHECK ((overlap = ANY (ARRAY['skip'::text, 'queue'::text, 'allow'::text]))),
+    CONSTRAINT schedules_window CHECK (((catchup_window >= '00:00:00'::interval) AND (catchup_window <= '3650 days'::interval)))
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE pillars.schedules IS 'Periodic rules, synced from code at boot; the leader computes ticks from the rule in the row.';
+COMMENT ON COLUMN pillars.schedules.next_run_at IS 'No tick before it is undecided; the next tick, but for a moment after a resume. Null when the rule has none.';
+COMMENT ON COLUMN pillars.schedules.last_job_id IS 'The job of the last tick that made one, by which overlap is judged.';
+COMMENT ON COLUMN pillars.schedules.paused_in_code IS 'What the code said at the last sync: only its change moves paused_at, so a person''s pause outlives a deploy.';
+COMMENT ON COLUMN pillars.schedules.last_error IS 'Why the schedule could not be ticked, while that lasts.';
+CREATE TABLE pillars.ticks (
+    schedule text NOT NULL COLLATE pg_catalog."C",
+    tick timestamp with time zone NOT NULL,
+    job_id uuid,
+    outcome text NOT NULL,
+    missed integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    CONSTRAINT ticks_outcome CHECK ((outcome = ANY (ARRAY['enqueued'::text, 'overlapped'::text, 'late'::text])))
+);
+COMMENT ON TABLE pillars.ticks IS 'One row per due moment of a schedule, whatever the leaders do: the primary key is the guarantee.';
+COMMENT ON COLUMN pillars.ticks.job_id IS 'The job that the tick made; of an overlapped one, the unfinished job that was in its way.';
+COMMENT ON COLUMN pillars.ticks.outcome IS 'enqueued; or why not: overlapped (an unfinished job was in its way), late (outside the catch-up window).';
+COMMENT ON COLUMN pillars.ticks.missed IS 'Earlier due moments that this one stands for; counted to 1000 for a crontab.';
+CREATE TABLE pillars.workers (
+    worker_id uuid NOT NULL,
+    role text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    version text NOT NULL,
+    commit_sha text,
+    deployment text NOT NULL,
+    state text NOT NULL,
+    queues text[],
+    slots integer NOT NULL,
+    running integer DEFAULT 0 NOT NULL,
+    listening boolean,
+    leads boolean DEFAULT false NOT NULL,
+    started_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    CONSTRAINT workers_role CHECK ((role = ANY (ARRAY['web'::text, 'worker'::text, 'cron'::text]))),
+    CONSTRAINT workers_state CHECK ((state = ANY (ARRAY['starting'::text, 'running'::text, 'draining'::text])))
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE pillars.workers IS 'One row a process, for people and health; nothing about jobs is decided by it.';
+ALTER TABLE ONLY pillars.finished_jobs ATTACH PARTITION pillars.finished_completed FOR VALUES IN ('completed');
+ALTER TABLE ONLY pillars.finished_jobs ATTACH PARTITION pillars.finished_ended FOR VALUES IN ('failed', 'cancelled', 'expired');
+ALTER TABLE ONLY pillars.definitions
+    ADD CONSTRAINT definitions_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY pillars.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (job_id);
+ALTER TABLE ONLY pillars.locks
+    ADD CONSTRAINT locks_pkey PRIMARY KEY (lock_token);
+ALTER TABLE ONLY pillars.migrations
+    ADD CONSTRAINT migrations_pkey PRIMARY KEY (track, version);
+ALTER TABLE ONLY pillars.queues
+    ADD CONSTRAINT queues_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY pillars.schedules
+    ADD CONSTRAINT schedules_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY pillars.ticks
+    ADD CONSTRAINT ticks_pkey PRIMARY KEY (schedule, tick);
+ALTER TABLE ONLY pillars.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (worker_id);
+CREATE INDEX attempts_job_id ON ONLY pillars.attempts USING btree (job_id);
+CREATE INDEX finished_jobs_job_id ON ONLY pillars.finished_jobs USING btree (job_id);
+CREATE INDEX finished_completed_job_id_idx ON ONLY pillars.finished_completed USING btree (job_id);
+CREATE INDEX finished_ended_job_id_idx ON ONLY pillars.finished_ended USING btree (job_id);
+CREATE INDEX jobs_claim ON pillars.jobs USING btree (queue, priority DESC, run_at, job_id) WHERE (NOT parked);
+CREATE INDEX jobs_expiring ON pillars.jobs USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX jobs_parked ON pillars.jobs USING btree (name) WHERE parked;
+CREATE UNIQUE INDEX jobs_unique ON pillars.jobs USING btree (unique_key) WHERE (unique_key IS NOT NULL);
+CREATE INDEX jobs_waiting ON pillars.jobs USING btree (waiting_for) WHERE (parked AND (waiting_for <> 'definition'::text));
+CREATE INDEX ticks_created_at ON pillars.ticks USING btree (created_at);
+ALTER INDEX pillars.finished_jobs_job_id ATTACH PARTITION pillars.finished_completed_job_id_idx;
+ALTER INDEX pillars.finished_jobs_job_id ATTACH PARTITION pillars.finished_ended_job_id_idx;

@@ -1,0 +1,84 @@
+"""Real `app …` processes for tests."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from support import until
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PROJECT = HERE / "project"
+
+
+class App:
+    """One process of `app`, its output kept in a file."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def ready(self) -> None:
+        await until(lambda: ".ready" in self.output or self.process.poll() is not None)
+        assert self.process.poll() is None, self.output
+
+    async def ended(self) -> int:
+        """Wait for the exit code."""
+        with anyio.fail_after(30):
+            return await anyio.to_thread.run_sync(self.process.wait, abandon_on_cancel=True)
+
+
+@contextmanager
+def app(
+    folder: Path, dsn: str | None, *words: str, project: Path = PROJECT, **environ: str
+) -> Iterator[App]:
+    """Start `app` with these words; it is killed at the end of the block where it still runs."""
+    log = folder / f"{words[0]}-{len(list(folder.glob('*.log')))}.log"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "LOG_FORMAT": "json",
+        "PILLARS_ENV": "prod",
+        "PILLARS_SQL": str(ROOT / "sql" / "app"),
+        **({"DATABASE_URL": dsn} if dsn else {}),
+        **{
+            name: os.environ[name]
+            for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+            if name in os.environ
+        },
+        **environ,
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pillars", *words],
+            cwd=project, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    try:
+        yield App(process, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@asynccontextmanager
+async def ready_app(folder: Path, dsn: str, *words: str, **environ: str) -> AsyncIterator[App]:
+    """As `app`, once it says that it is ready."""
+    environ.setdefault("PILLARS_LOCK", "5s")
+    with app(folder, dsn, *words, project=PROJECT, **environ) as started:
+        await started.ready()
+        yield started

@@ -1,0 +1,44 @@
+"""Jobs whose runs can be counted from outside: each appends a line to a file, which survives a kill -9."""
+
+import os
+import time
+from pathlib import Path
+
+import anyio
+
+from pillars import Context, job
+
+
+def note(log: str, *words: object) -> None:
+    line = " ".join(map(str, (*words, os.getpid()))) + "\n"
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, line.encode())
+    os.close(file)
+
+
+@job(name="hold", max_crashes=10)
+async def hold(ctx: Context, log: str, until: str) -> None:
+    """Run until the file `until` appears."""
+    note(log, "began", ctx.job_id, ctx.attempt)
+    while not Path(until).exists():
+        await anyio.sleep(0.05)
+    note(log, "ended", ctx.job_id, ctx.attempt)
+
+
+@job(name="block")
+async def block(ctx: Context, log: str, seconds: float) -> None:
+    """Hold the event loop."""
+    note(log, "began", ctx.job_id, ctx.attempt)
+    time.sleep(seconds)
+    note(log, "ended", ctx.job_id, ctx.attempt)
+
+
+@job(name="quick")
+async def quick(number: int) -> int:
+    await anyio.sleep(0.01)
+    return number
+
+
+@job(name="ping")
+async def ping() -> str:
+    return "pong"

@@ -1,0 +1,128 @@
+"""Workers as processes: killed, stopped, blocked."""
+
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pillars.jobs.definition import job
+from pillars.jobs.enqueuing import enqueue_many
+from pillars.store.database import Database
+from process.pillar import ready_app
+from support import ask, until
+
+JOBS = 50
+
+
+@job(name="hold")
+async def hold(log: str, until: str) -> None: ...
+
+
+@job(name="block")
+async def block(log: str, seconds: float) -> None: ...
+
+
+@job(name="quick")
+async def quick(number: int) -> int:
+    return number
+
+
+def lines(log: Path, word: str) -> list[list[str]]:
+    if not log.exists():
+        return []
+    return [line.split() for line in log.read_text().splitlines() if line.startswith(word)]
+
+
+@pytest.mark.slow
+async def test_jobs_of_a_killed_worker_start_elsewhere_and_are_recorded_once(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    log, gate = tmp_path / "runs", tmp_path / "gate"
+    async with ready_app(tmp_path, db, "worker") as first:
+        await enqueue_many(hold.call(str(log), str(gate)) for _ in range(JOBS))
+        await until(lambda: len(lines(log, "began")) == JOBS)
+        async with ready_app(tmp_path, db, "worker"):
+            first.signal(signal.SIGKILL)
+            await until(lambda: len(lines(log, "began")) == 2 * JOBS)
+            gate.touch()
+            await until(lambda: done(db, JOBS))
+    began = Counter(job_id for _, job_id, _, _ in lines(log, "began"))
+    assert set(began.values()) == {2}
+    assert await ask(db, "select count(distinct job_id) from pillars.finished_completed") == JOBS
+    assert (
+        await ask(
+            db, "select count(*) from pillars.finished_jobs where crashes = 1 and attempt = 1"
+        )
+        == JOBS
+    )
+    assert await ask(db, "select count(*) from pillars.locks") == 0
+
+
+@pytest.mark.slow
+async def test_a_stop_under_load_gives_every_job_back_unharmed(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    log, gate = tmp_path / "runs", tmp_path / "gate"
+    async with ready_app(tmp_path, db, "worker", PILLARS_DRAIN="1s") as worker:
+        await enqueue_many(hold.call(str(log), str(gate)) for _ in range(20))
+        await enqueue_many(quick.call(number) for number in range(5000))
+        await until(lambda: len(lines(log, "began")) == 20)
+        worker.signal(signal.SIGTERM)
+        worker.signal(signal.SIGTERM)
+        assert await worker.ended() == 0, worker.output
+    assert await ask(db, "select count(*) from pillars.jobs where locked_by is not null") == 0
+    assert await ask(db, "select count(*) from pillars.locks") == 0
+    assert (
+        await ask(
+            db,
+            "select count(*) from pillars.jobs where name = 'hold' and attempt = 0 and crashes = 0",
+        )
+        == 20
+    )
+    total = await ask(
+        db,
+        "select (select count(*) from pillars.jobs) + (select count(*) from pillars.finished_jobs)",
+    )
+    assert total == 5020
+    assert await ask(db, "select count(*) from pillars.workers") == 0
+
+
+@pytest.mark.slow
+async def test_a_job_that_blocks_the_loop_longer_than_its_lock_runs_once(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    log = tmp_path / "runs"
+    async with (
+        ready_app(tmp_path, db, "worker", PILLARS_LOCK="2s") as first,
+        ready_app(tmp_path, db, "worker", PILLARS_LOCK="2s") as second,
+    ):
+        await block.enqueue(str(log), 4.0)
+        await until(lambda: done(db, 1))
+        assert "loop.blocked" in first.output + second.output
+    assert len(lines(log, "began")) == 1
+    assert await ask(db, "select crashes from pillars.finished_jobs") == 0
+
+
+@pytest.mark.slow
+async def test_a_second_interrupt_leaves_at_once_and_gives_jobs_back(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    log, gate = tmp_path / "runs", tmp_path / "gate"
+    async with ready_app(tmp_path, db, "worker") as worker:
+        await hold.enqueue(str(log), str(gate))
+        await until(lambda: len(lines(log, "began")) == 1)
+        worker.signal(signal.SIGINT)
+        await until(lambda: "service.draining" in worker.output)
+
+        def insist() -> bool:
+            worker.signal(signal.SIGINT)
+            return worker.process.poll() is not None
+
+        await until(insist, every=0.4)
+        assert await worker.ended() == 130, worker.output
+    assert await ask(db, "select attempt from pillars.jobs where locked_by is null") == 0
+
+
+async def done(db: str, count: int) -> bool:
+    return bool(await ask(db, "select count(*) = $1 from pillars.finished_jobs", count))

@@ -1,0 +1,239 @@
+"""Workers moved by hand: each step of a protocol is one call, on a connection of the worker's own."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from pillars.jobs.enqueuing import new_id
+from pillars.store import claiming, definitions, jobs, locks, settling
+from pillars.store.claiming import Claim, Claimed, Demand, Places
+from pillars.store.definitions import Definition
+from pillars.store.locks import Pulse
+from pillars.store.pool import Address, Session
+from pillars.store.rows import Beat, Swept
+from pillars.store.settling import Ended, Returned
+from support import ask, asking, tell, until
+
+LOCK = timedelta(seconds=30)
+EXPIRED = timedelta(seconds=31)
+NOBODY = UUID(int=0)
+GATE = 42  # an advisory lock: a statement that meets it has taken its snapshot and no row lock yet
+
+
+class Hand:
+    """One worker: an id and a connection. It does nothing by itself."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.worker_id = uuid4()
+
+    async def claim(
+        self,
+        free: int = 10,
+        *,
+        names: Sequence[str] = ("work",),
+        queues: Mapping[str, int | None] | None = None,
+        places: Places | None = None,
+    ) -> Claim:
+        return await claiming.claim(
+            self.session, self._demand(free, names, queues), places or Places()
+        )
+
+    async def claim_in_lanes(
+        self,
+        free: int = 10,
+        *,
+        names: Sequence[str] = ("work",),
+        queues: Mapping[str, int | None] | None = None,
+        places: Places | None = None,
+    ) -> Claim:
+        return await claiming.claim_in_lanes(
+            self.session, self._demand(free, names, queues), places or Places()
+        )
+
+    async def take(self, free: int = 10) -> list[Claimed]:
+        return (await self.claim(free)).jobs
+
+    async def finish(
+        self,
+        *claimed: Claimed,
+        state: str = "completed",
+        keep: str = "full",
+        result: str | None = None,
+        error: str | None = None,
+        last_of: Sequence[int] = (),
+        again: bool = False,
+    ) -> list[str]:
+        ended = [
+            Ended(job.job_id, job.lock_token, state, keep, result=result, error=error)
+            for job in claimed
+        ]
+        answers = await settling.finish(
+            self.session, self.worker_id, ended, last_of=last_of, again=again
+        )
+        return in_order(claimed, answers)
+
+    async def put_back(
+        self,
+        *claimed: Claimed,
+        outcome: str = "released",
+        wait: timedelta | None = None,
+        given_back: bool = True,
+        error: str | None = None,
+        last_of: Sequence[int] = (),
+        again: bool = False,
+    ) -> list[str]:
+        returned = [
+            Returned(job.job_id, job.lock_token, outcome, wait, given_back, error=error)
+            for job in claimed
+        ]
+        answers = await settling.put_back(
+            self.session, self.worker_id, returned, last_of=last_of, again=again
+        )
+        return in_order(claimed, answers)
+
+    async def beat(self, *tokens: int) -> Beat:
+        pulse = Pulse(
+            worker_id=self.worker_id, tokens=tokens, lock=LOCK, running=0, listening=None,
+            state="running", proof="proof",
+        )  # fmt: skip
+        return await locks.beat(self.session, pulse, timeout=timedelta(seconds=5))
+
+    async def sweep(self) -> Swept:
+        return await locks.sweep(self.session)
+
+    async def cancel(self, job_id: UUID) -> str:
+        return await jobs.cancel(self.session, job_id)
+
+    async def ask(self, sql: str, *args: Any) -> Any:
+        return await self.session.connection.fetchval(sql, *args)
+
+    def waits(self, db: str) -> Any:
+        """Whether this connection waits for a lock; for `until`."""
+        pid = self.session.connection.get_server_pid()
+        return ask(db, "select wait_event_type = 'Lock' from pg_stat_activity where pid = $1", pid)
+
+    def _demand(
+        self, free: int, names: Sequence[str], queues: Mapping[str, int | None] | None
+    ) -> Demand:
+        return Demand(worker_id=self.worker_id, lock=LOCK, names=names, free=free, queues=queues)
+
+
+@asynccontextmanager
+async def hand(db: str) -> AsyncIterator[Hand]:
+    """One worker."""
+    session = await Address(db).connect()
+    try:
+        yield Hand(session)
+    finally:
+        await session.close()
+
+
+@asynccontextmanager
+async def hands(db: str) -> AsyncIterator[tuple[Hand, Hand]]:
+    """Two workers."""
+    async with hand(db) as one, hand(db) as two:
+        yield one, two
+
+
+def in_order(claimed: Sequence[Claimed], answers: Sequence[Any]) -> list[str]:
+    by_job = {(answer.job_id, answer.lock_token): answer.answer for answer in answers}
+    return [by_job[job.job_id, job.lock_token] for job in claimed]
+
+
+async def put(db: str, count: int = 1, **columns: Any) -> list[UUID]:
+    """Insert rows of pillars.jobs as they are given; name "work", queue "default"."""
+    rows = {"name": "work", "queue": "default", **columns}
+    job_ids = [new_id() for _ in range(count)]
+    slots = ", ".join(f"${number + 2}" for number in range(len(rows)))
+    sql = f"insert into pillars.jobs (job_id, {', '.join(rows)}) select unnest($1::uuid[]), {slots}"
+    types = {"run_at": "timestamptz", "expires_at": "timestamptz", "timeout": "interval",
+             "priority": "integer", "max_attempts": "integer", "crashes": "integer", "tags": "text[]",
+             "parked": "boolean", "payload": "jsonb"}  # fmt: skip
+    for number, column in enumerate(rows, start=2):
+        sql = sql.replace(f"${number}", f"${number}::{types.get(column, 'text')}", 1)
+    await tell(db, sql, job_ids, *rows.values())
+    return job_ids
+
+
+async def put_one(db: str, **columns: Any) -> UUID:
+    [job_id] = await put(db, **columns)
+    return job_id
+
+
+async def define(db: str, name: str = "work", **said: Any) -> None:
+    """Write a definition as a process's boot does."""
+    rules = {"kind": "async", "queue": "default", "priority": 0, "max_attempts": 4, "max_crashes": 3,
+             "timeout": timedelta(minutes=15), "keep": "full", "tags": ()}  # fmt: skip
+    async with hand(db) as boot:
+        definition = Definition(name=name, **{**rules, **said})
+        await definitions.define(boot.session, [definition], deployment="tests")
+
+
+async def row(db: str, job_id: UUID) -> "asyncpg.Record":
+    """The job in pillars.jobs; it must be there."""
+    async with asking(db) as connection:
+        found = await connection.fetchrow("select * from pillars.jobs where job_id = $1", job_id)
+    assert found is not None, "no such row in pillars.jobs"
+    return found
+
+
+async def final(db: str, job_id: UUID) -> "asyncpg.Record":
+    """The job in pillars.finished_jobs; it must be there once."""
+    async with asking(db) as connection:
+        found = await connection.fetch(
+            "select * from pillars.finished_jobs where job_id = $1", job_id
+        )
+    assert len(found) == 1, f"{len(found)} rows in pillars.finished_jobs"
+    return found[0]
+
+
+async def places_of(db: str, job_id: UUID) -> tuple[int, int]:
+    """How many rows of a job stand in jobs and in finished_jobs, by one snapshot."""
+    async with asking(db) as connection:
+        found = await connection.fetchrow(
+            "select (select count(*) from pillars.jobs where job_id = $1),"
+            " (select count(*) from pillars.finished_jobs where job_id = $1)",
+            job_id,
+        )
+    assert found is not None
+    return found[0], found[1]
+
+
+async def locked_tokens(db: str) -> list[int]:
+    return list(await ask(db, "select array(select lock_token from pillars.locks order by 1)"))
+
+
+async def _at_gate(db: str) -> bool:
+    return bool(
+        await ask(
+            db,
+            "select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted",
+            GATE,
+        )
+    )
+
+
+@asynccontextmanager
+async def gated_clock(db: str, keeper: Hand) -> AsyncIterator[None]:
+    """Have every statement that asks pillars.now() wait, its snapshot taken, until the block ends; all but the keeper's."""
+    await tell(
+        db,
+        f"create or replace function pillars.now() returns timestamptz language plpgsql volatile as $$ begin"
+        f" perform pg_advisory_xact_lock_shared({GATE});"
+        f" return pg_catalog.now() + (select shift from pillars_test.clock); end $$",
+    )
+    await keeper.ask("select pg_advisory_lock($1)", GATE)
+    try:
+        yield
+    finally:
+        await keeper.ask("select pg_advisory_unlock($1)", GATE)
+
+
+async def at_gate(db: str) -> None:
+    """Return once some statement waits at the gate."""
+    await until(lambda: _at_gate(db))

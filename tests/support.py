@@ -1,0 +1,88 @@
+"""What tests of every kind stand on: waiting without sleeping, a clock that moves, Postgres to ask."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import asyncpg
+
+from pillars.jobs.definition import Job
+from pillars.service.process import Process
+from pillars.settings import Settings, load
+from pillars.store.database import Database
+from pillars.worker.pillar import Worker
+
+PATIENCE = 30.0  # seconds; a hang limit, never an expectation
+
+
+async def until(
+    check: Callable[[], bool | Awaitable[bool]], *, within: float = PATIENCE, every: float = 0.02
+) -> None:
+    """Return once `check` holds; a failure says what was waited for."""
+    with anyio.move_on_after(within):
+        while True:
+            held = check()
+            if inspect.isawaitable(held):
+                held = await held
+            if held:
+                return
+            await anyio.sleep(every)
+    raise AssertionError(f"not within {within} s: {inspect.getsource(check).strip()}")
+
+
+@asynccontextmanager
+async def asking(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A plain connection of the test's own."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def ask(dsn: str, sql: str, *args: Any) -> Any:
+    """The first value of the first row of a query."""
+    async with asking(dsn) as connection:
+        return await connection.fetchval(sql, *args)
+
+
+async def tell(dsn: str, sql: str, *args: Any) -> str:
+    """Run a statement."""
+    async with asking(dsn) as connection:
+        return str(await connection.execute(sql, *args))
+
+
+async def move_clock(dsn: str, by: timedelta) -> None:
+    """Let `pillars.now()` of this database run ahead by so much more."""
+    await tell(dsn, "update pillars_test.clock set shift = shift + $1", by)
+
+
+def settings_for(dsn: str, **flags: object) -> Settings:
+    """Settings as a process test has them: dev, a lock of 5 s, no `.env` and no pyproject of ours."""
+    return load(
+        flags={"lock": "5s", "database_url": dsn, **flags},
+        environ={"PILLARS_ENV": "dev"},
+        project=Path(__file__).parent,
+    )
+
+
+def worker_for(database: Database, *jobs: Job[..., Any], **flags: object) -> Worker:
+    """A worker process in this process, not yet running."""
+    settings = settings_for(database.address.url, **flags)
+    return Worker(Process("worker", settings, database), {job.name: job for job in jobs})
+
+
+@asynccontextmanager
+async def running(worker: Worker) -> AsyncIterator[Worker]:
+    """Run a worker for the block, then drain it."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(worker.run)
+        await until(lambda: worker.process.ready)
+        try:
+            yield worker
+        finally:
+            worker.process.stopping.set()

@@ -1,0 +1,41 @@
+"""What type checkers must accept."""
+
+from typing import assert_type
+
+from pillars import Call, Context, Handle, enqueue_many, job
+
+
+@job
+async def with_context(ctx: Context, order_id: int, to: str = "a@example.com") -> str:
+    return f"{ctx.attempt} {order_id} {to}"
+
+
+@job(queue="mail", max_attempts=5, timeout="2m")
+async def without_context(order_id: int) -> int:
+    return order_id
+
+
+@job(timeout=None)
+def in_a_thread(path: str) -> bytes:
+    return path.encode()
+
+
+@job
+def in_a_thread_with_context(ctx: Context, path: str) -> int:
+    return len(path) + ctx.attempt
+
+
+async def use() -> None:
+    handle = await with_context.enqueue(42, to="b@example.com")
+    assert_type(handle, Handle[str])
+    assert_type(await handle.result(timeout="30s"), str)
+    assert_type(await (await without_context.enqueue(order_id=1)).result(), int)
+    assert_type(await (await in_a_thread.enqueue("x")).result(), bytes)
+    assert_type(await (await in_a_thread_with_context.enqueue("x")).result(), int)
+    assert_type(without_context.call(1), Call[int])
+    configured = with_context.configure(run_in="2h", priority=10, timeout=None)
+    assert_type(await configured.enqueue(42), Handle[str])
+    assert_type(
+        await enqueue_many(without_context.call(number) for number in range(3)), list[Handle[int]]
+    )
+    assert_type(without_context.handle("01890a5d-ac96-774b-bcce-b302099a8057"), Handle[int])

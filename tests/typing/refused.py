@@ -1,0 +1,31 @@
+"""What type checkers must refuse: each line marked `# wrong` is an error, and no other line is."""
+
+from pillars import Context, job
+
+
+@job
+async def with_context(ctx: Context, order_id: int, to: str = "a@example.com") -> str:
+    return f"{ctx.attempt} {order_id} {to}"
+
+
+@job(queue="mail")
+async def without_context(order_id: int) -> int:
+    return order_id
+
+
+@job
+def in_a_thread(path: str) -> bytes:
+    return path.encode()
+
+
+async def use() -> None:
+    await with_context.enqueue("42")  # wrong
+    await with_context.enqueue()  # wrong
+    await with_context.enqueue(42, cc="x")  # wrong
+    await without_context.enqueue("42")  # wrong
+    await in_a_thread.enqueue(42)  # wrong
+    without_context.call(order="x")  # wrong
+    await with_context.configure(queue="mail").enqueue("42")  # wrong
+    text: str = await (await without_context.enqueue(1)).result()  # wrong
+    with_context.configure(queue=1)  # wrong
+    print(text)
