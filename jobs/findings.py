@@ -1,4 +1,4 @@
-"""What is to be said about a parsed file: one job a finding, side by side; the last one ends the upload."""
+"""What is to be said about a parsed file: one job a finding, a few side by side; the last one ends the upload."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -9,6 +9,7 @@ from pillars import Context, enqueue_many, job
 Topic = Literal["column", "levels", "hours", "words", "lines"]
 
 MOST_COLUMNS = 50  # are described; the others are stored all the same
+LANES = 3  # findings at a time: a query over a million rows must leave connections for other jobs
 
 TOPICS: dict[str, list[tuple[Topic, str]]] = {
     "log": [("levels", "Levels"), ("hours", "The last 24 hours")],
@@ -20,13 +21,23 @@ update uploads set state = 'describing', touched_at = now() where upload_id = $1
 """
 
 EXPECT = """
-insert into upload_findings (upload_id, position, topic, label, job_id) values ($1, $2, $3, $4, $5)
+insert into upload_findings (upload_id, position, topic, label) values ($1, $2, $3, $4)
+"""
+
+BEGUN = "update upload_findings set job_id = $3 where upload_id = $1 and position = $2"
+
+# Held to the end of the transaction: a second worker with the same finding waits here, and then finds no row.
+HOLD_FINDING = """
+select topic from upload_findings where upload_id = $1 and position = $2 and content is null
+for update
 """
 
 FOUND = "update upload_findings set content = $3 where upload_id = $1 and position = $2"
 
+IS_EXPECTED = "select exists (select from upload_findings where upload_id = $1 and position = $2)"
+
 # One after the other. Without this lock the last two jobs, each unaware of the other's row, would both leave the end to the other.
-HOLD = "select from uploads where upload_id = $1 for no key update"
+HOLD_UPLOAD = "select from uploads where upload_id = $1 for no key update"
 
 DONE = """
 update uploads set state = 'done', finished_at = now(), touched_at = now()
@@ -36,22 +47,25 @@ where upload_id = $1 and state = 'describing'
 
 COLUMN = r"""
 with counted as (
-    select left(cells[$2::integer], 200) as value, count(*) as times
+    select left(cells[$2::integer], 200) collate "C" as value, count(*) as times
     from upload_rows
     where upload_id = $1 and cells[$2::integer] <> ''
     group by 1
+), judged as (
+    select value, times, value ~ '^[+-]?\d+(\.\d+)?$' as is_number, value ~ '^\d\d\d\d-\d\d-\d\d' as is_date
+    from counted
 ), described as (
     select coalesce(sum(times), 0) as filled,
         count(*) as different,
-        bool_and(value ~ '^[+-]?\d{1,30}(\.\d{1,30})?$') as is_number,
-        bool_and(value ~ '^\d{4}-\d\d-\d\d') as is_date,
-        min(case when value ~ '^[+-]?\d{1,30}(\.\d{1,30})?$' then value::numeric end) as lowest,
-        max(case when value ~ '^[+-]?\d{1,30}(\.\d{1,30})?$' then value::numeric end) as highest,
-        min(value collate "C") as first,
-        max(value collate "C") as last
-    from counted
+        bool_and(is_number) as is_number,
+        bool_and(is_date) as is_date,
+        min(case when is_number then value::numeric end) as lowest,
+        max(case when is_number then value::numeric end) as highest,
+        min(value) as first,
+        max(value) as last
+    from judged
 ), top as (
-    select value, times from counted order by times desc, value collate "C" limit 3
+    select value, times from counted order by times desc, value limit 3
 )
 select jsonb_build_object(
     'type', case when is_number then 'number' when is_date then 'date' when filled > 0 then 'text' else 'empty' end,
@@ -59,7 +73,7 @@ select jsonb_build_object(
     'different', different,
     'min', case when is_number then lowest::text else first end,
     'max', case when is_number then highest::text else last end,
-    'top', (select coalesce(jsonb_agg(jsonb_build_array(value, times) order by times desc, value collate "C"), '[]') from top)
+    'top', (select coalesce(jsonb_agg(jsonb_build_array(value, times) order by times desc, value), '[]') from top)
 )
 from described
 """
@@ -116,32 +130,37 @@ from (
 ) longest
 """
 
-STATEMENTS = {"levels": LEVELS, "hours": HOURS, "words": WORDS, "lines": LINES}
+STATEMENTS = {"column": COLUMN, "levels": LEVELS, "hours": HOURS, "words": WORDS, "lines": LINES}
 
 
 async def plan(connection: Any, upload_id: UUID, kind: str, columns: Iterable[str] | None) -> None:
-    """Enqueue all findings of a file that is parsed, and note which are expected, in the caller's transaction."""
+    """Note which findings a parsed file is to have, and enqueue the first, in the caller's transaction."""
     topics = TOPICS.get(kind) or [("column", name) for name in list(columns or ())[:MOST_COLUMNS]]
-    numbered = [(position, *topic) for position, topic in enumerate(topics, start=1)]
-    handles = await enqueue_many(
-        (describe.call(upload_id, position, topic) for position, topic, _ in numbered),
-        connection=connection,
-    )
-    await connection.executemany(
-        EXPECT,
-        [(upload_id, *row, handle.job_id) for row, handle in zip(numbered, handles, strict=True)],
-    )
+    rows = [(upload_id, position, *topic) for position, topic in enumerate(topics, start=1)]
+    await connection.executemany(EXPECT, rows)
     await connection.execute(DESCRIBING, upload_id)
+    await _begin(connection, upload_id, range(1, min(LANES, len(rows)) + 1))
 
 
 @job(timeout="1h")
-async def describe(ctx: Context, upload_id: UUID, position: int, topic: Topic) -> None:
-    """Store one finding. The job that stores the last one ends the upload in the same transaction."""
+async def describe(ctx: Context, upload_id: UUID, position: int) -> None:
+    """Store one finding and go on with the next of its lane. Whoever stores the last one ends the upload."""
     async with ctx.connection() as connection:
-        if topic == "column":
-            content = await connection.fetchval(COLUMN, upload_id, position)
-        else:
-            content = await connection.fetchval(STATEMENTS[topic], upload_id)
-        await connection.execute(HOLD, upload_id)
+        topic = await connection.fetchval(HOLD_FINDING, upload_id, position)
+        if topic is None:
+            return  # stored already, or the upload was pruned
+        arguments = (upload_id, position) if topic == "column" else (upload_id,)
+        content = await connection.fetchval(STATEMENTS[topic], *arguments)
         await connection.execute(FOUND, upload_id, position, content)
         await connection.execute(DONE, upload_id)
+        if await connection.fetchval(IS_EXPECTED, upload_id, position + LANES):
+            await _begin(connection, upload_id, [position + LANES])
+
+
+async def _begin(connection: Any, upload_id: UUID, positions: Iterable[int]) -> None:
+    """Enqueue findings, all of them in one statement."""
+    listed = list(positions)
+    calls = [describe.call(upload_id, position) for position in listed]
+    handles = await enqueue_many(calls, connection=connection)
+    begun = zip(listed, handles, strict=True)
+    await connection.executemany(BEGUN, [(upload_id, one, handle.job_id) for one, handle in begun])

@@ -4,7 +4,7 @@ Each stage is a job, and each job ends with one transaction that stores what it 
 is killed has stored nothing and simply runs again; one that runs again after its transaction was committed sees that its work
 is done and does nothing. So the numbers are right whatever happens, and any stage runs on any machine.
 
-    examine -> parse (2 MiB) -> parse (the next 2 MiB) -> ... -> describe, describe, describe (side by side)
+    examine -> parse (2 MiB) -> parse (the next 2 MiB) -> ... -> describe, three at a time
 """
 
 import asyncio

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -132,6 +132,7 @@ async def database(db: str) -> AsyncIterator[Database]:
 async def _template(server: str) -> str:
     migrations = [*migrate.of_runtime(), *migrate.in_folder("app", ROOT / "sql" / "app")]
     content = CLOCK + "".join(one.sql for one in migrations) + statements.text("ledger/prepare")
+    content += str(datetime.now(UTC).date())  # it holds the days of history around it
     name = f"template_{hashlib.sha256(content.encode()).hexdigest()[:16]}"
     admin = await asyncpg.connect(server)
     try:

@@ -11,7 +11,7 @@ from pillars import embedded
 ROOT = Path(__file__).parent.parent
 CODE = [
     path
-    for folder in ("pillars", "jobs", "crons", "tests", "deploy")
+    for folder in ("pillars", "jobs", "crons", "page", "tests", "deploy")
     for path in (ROOT / folder).rglob("*.py")
 ]
 LONGEST = 400  # lines; beyond it a file is about two things

@@ -58,5 +58,11 @@ async def connection() -> AsyncIterator[Any]:
 
     Pass it on as `job.configure(connection=connection)` and the job exists exactly when the block commits.
     """
-    async with current().pool.session() as session, session.transaction():
-        yield session.connection
+    pool = current().pool
+    async with pool.session() as session:
+        try:
+            async with session.transaction():
+                yield session.connection
+        finally:
+            if not pool.address.pooled:  # there it would release another client's locks
+                await session.reset()

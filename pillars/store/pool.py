@@ -69,6 +69,12 @@ class Session:
         with told():
             await transaction.commit()
 
+    async def reset(self) -> None:
+        """Forget what somebody's code has set on the session, or locked, or listens to."""
+        if not self.connection.is_closed():
+            with told():
+                await self.connection.reset(timeout=STATEMENT_TIMEOUT.total_seconds())
+
     @property
     def closed(self) -> bool:
         return self.connection.is_closed()
@@ -132,7 +138,7 @@ class Pool:
             max_size=self.size,
             max_inactive_connection_lifetime=IDLE_CONNECTION.total_seconds(),
             connect=connect,
-            reset=_leave_alone if self.address.pooled else None,
+            reset=_leave_alone,
         )
 
     async def close(self) -> None:
@@ -179,4 +185,4 @@ class Pool:
 
 
 async def _leave_alone(_connection: Any) -> None:
-    """Behind a pooler asyncpg's reset would release another client's locks."""
+    """Our statements leave no session state, so asyncpg's reset would only double them; see `Session.reset` for other people's."""

@@ -74,7 +74,7 @@ create table public.upload_findings (
     position integer not null,
     topic text not null,
     label text not null,
-    job_id uuid not null,
+    job_id uuid,
     content jsonb,
     primary key (upload_id, position),
     constraint upload_findings_topic check (topic in ('column', 'levels', 'hours', 'words', 'lines'))
@@ -82,4 +82,5 @@ create table public.upload_findings (
 
 comment on table public.upload_findings is 'What the analysis of a file consists of. Each row is filled by a job of its own; the last one ends the upload.';
 comment on column public.upload_findings.position is 'The order on the page; of a CSV column its number, from 1.';
+comment on column public.upload_findings.job_id is 'Null until the job is enqueued: a few run at a time.';
 comment on column public.upload_findings.content is 'Null until the job has run.';

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+
+from pillars.store.claiming import CLAIM, Claim, Places
+from pillars.store.rows import Lane
 from stepping import (
     Hand,
     at_gate,
@@ -18,9 +21,6 @@ from stepping import (
     put_one,
     row,
 )
-
-from pillars.store.claiming import CLAIM, Claim, Places
-from pillars.store.rows import Lane
 from support import ask, move_clock, tell
 
 SECOND = timedelta(seconds=1)

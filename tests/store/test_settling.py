@@ -7,6 +7,11 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+
+from pillars.errors import DatabaseTrouble
+from pillars.store import settling, statements
+from pillars.store.claiming import Claimed
+from pillars.store.settling import Ended
 from stepping import (
     EXPIRED,
     GATE,
@@ -23,11 +28,6 @@ from stepping import (
     put_one,
     row,
 )
-
-from pillars.errors import DatabaseTrouble
-from pillars.store import settling, statements
-from pillars.store.claiming import Claimed
-from pillars.store.settling import Ended
 from support import ask, asking, move_clock, until
 
 SECOND = timedelta(seconds=1)
@@ -112,7 +112,8 @@ async def test_two_give_backs_of_one_job_in_one_flush_are_told_apart_by_their_to
         [old] = await worker.take()
         await worker.put_back(old)
         [new] = await worker.take()
-        for pair in ([old, new], [new, old]):
+        for newest_first in (False, True):
+            pair = [new, old] if newest_first else [old, new]
             answers = await worker.put_back(*pair, outcome="retried", given_back=False)
             assert answers == ["done" if job is new else "lost" for job in pair]
             [new] = await worker.take()

@@ -1,0 +1,407 @@
+"""Putting jobs in: once, exactly when the caller commits, and under one key at most one."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from pillars import enqueue_many, job
+from pillars.errors import DatabaseTrouble, Trouble, UsageError
+from pillars.jobs.connected import connection
+from pillars.jobs.enqueuing import new_id
+from pillars.store import enqueueing
+from pillars.store.database import Database
+from pillars.store.pool import Session
+from pillars.store.rows import Enqueued, NewJob
+from stepping import Hand, define, final, hand, hands, places_of, put_one, row
+from support import ask, asking, tell, until
+
+SECOND = timedelta(seconds=1)
+
+
+@job(name="work")
+async def work(n: int = 0) -> int:
+    return n
+
+
+@job(name="keyed", unique_key=lambda n: f"k{n}")
+async def keyed(n: int) -> int:
+    return n
+
+
+def new_job(**columns: Any) -> NewJob:
+    plain = NewJob(
+        job_id=new_id(), name="work", queue="default", payload="{}", context=None, priority=0,
+        run_at=None, run_in=None, expires_in=None, max_attempts=4, timeout=None, unique_key=None,
+        tags=None, trace=None,
+    )  # fmt: skip
+    return replace(plain, **columns)
+
+
+async def count(db: str) -> int:
+    return int(await ask(db, "select count(*) from pillars.jobs"))
+
+
+async def within(worker: Hand, **columns: Any) -> Enqueued:
+    return await enqueueing.enqueue_within(worker.session, new_job(**columns))
+
+
+async def heard_by(listener: Hand) -> list[str]:
+    heard: list[str] = []
+    await listener.session.connection.add_listener("pillars", lambda *told: heard.append(told[-1]))
+    return heard
+
+
+class TestUniqueKeys:
+    async def test_a_second_enqueue_inserts_nothing_and_returns_the_firsts_id(
+        self, db: str, database: Database
+    ) -> None:
+        first = await enqueueing.enqueue(database, new_job(unique_key="k"))
+        second = await enqueueing.enqueue(database, new_job(unique_key="k"))
+        assert second == Enqueued(first.job_id, created=False)
+        assert await count(db) == 1
+
+    async def test_a_key_is_free_again_once_its_job_is_final(self, db: str) -> None:
+        async with hand(db) as worker:
+            first = await within(worker, unique_key="k")
+            [claimed] = await worker.take()
+            assert not (await within(worker, unique_key="k")).created, "a running job holds it too"
+            await worker.finish(claimed)
+            second = await within(worker, unique_key="k")
+        assert second.created
+        assert second.job_id != first.job_id
+
+    async def test_a_long_key_is_hashed_and_is_still_one_key(self, db: str) -> None:
+        async with hand(db) as worker:
+            first = await within(worker, unique_key="x" * 9000)
+            assert not (await within(worker, unique_key="x" * 9000)).created
+            assert (await within(worker, unique_key="x" * 8999)).created
+        assert len((await row(db, first.job_id))["unique_key"]) < 100
+
+    async def test_one_who_waits_for_anothers_commit_gets_the_others_id(self, db: str) -> None:
+        async with hands(db) as (one, two):
+            async with one.session.transaction():
+                first = await within(one, unique_key="k")
+                asked = asyncio.create_task(within(two, unique_key="k"))
+                await until(lambda: two.waits(db))
+            assert await asked == Enqueued(first.job_id, created=False)
+
+    async def test_one_who_waits_for_anothers_rollback_inserts(self, db: str) -> None:
+        async with hands(db) as (one, two):
+            transaction = one.session.connection.transaction()
+            await transaction.start()
+            await within(one, unique_key="k")
+            asked = asyncio.create_task(within(two, unique_key="k"))
+            await until(lambda: two.waits(db))
+            await transaction.rollback()
+            assert (await asked).created
+        assert await count(db) == 1
+
+    async def test_one_who_waits_for_the_holders_end_inserts(self, db: str) -> None:
+        async with hands(db) as (worker, two):
+            await within(worker, unique_key="k")
+            [claimed] = await worker.take()
+            async with worker.session.transaction():
+                await worker.finish(claimed)
+                asked = asyncio.create_task(within(two, unique_key="k"))
+                await until(lambda: two.waits(db))
+            assert (await asked).created
+
+    async def test_a_crowd_makes_one_job_and_all_get_its_id(
+        self, db: str, database: Database
+    ) -> None:
+        del database
+        handles = await asyncio.gather(*(keyed.enqueue(7) for _ in range(20)))
+        assert len({handle.job_id for handle in handles}) == 1
+        assert await count(db) == 1
+
+
+class TestRepeats:
+    """An enqueue whose answer never came is repeated under the same id."""
+
+    async def test_one_that_had_arrived_stays_one(self, db: str, database: Database) -> None:
+        lost = new_job()
+        await enqueueing.enqueue(database, lost)
+        assert await enqueueing._repeat(database, lost) == Enqueued(lost.job_id, created=True)
+        assert await count(db) == 1
+
+    async def test_one_that_had_not_arrived_is_inserted(self, db: str, database: Database) -> None:
+        lost = new_job(unique_key="k")
+        assert await enqueueing._repeat(database, lost) == Enqueued(lost.job_id, created=True)
+        assert await count(db) == 1
+
+    async def test_one_that_has_run_to_its_end_is_not_run_again(
+        self, db: str, database: Database
+    ) -> None:
+        lost = new_job()
+        async with hand(db) as worker:
+            await enqueueing.enqueue(database, lost)
+            [claimed] = await worker.take()
+            await worker.finish(claimed)
+        await enqueueing._repeat(database, lost)
+        assert await places_of(db, lost.job_id) == (0, 1)
+
+    async def test_one_that_is_finishing_while_it_is_repeated_ends_in_one_place(
+        self, db: str, database: Database
+    ) -> None:
+        lost = new_job()
+        async with hand(db) as worker:
+            await enqueueing.enqueue(database, lost)
+            [claimed] = await worker.take()
+            async with worker.session.transaction():
+                await worker.finish(claimed)
+                asked = asyncio.create_task(enqueueing._repeat(database, lost))
+                await until(lambda: somebody_waits(db))
+            assert await asked == Enqueued(lost.job_id, created=True)
+        assert await places_of(db, lost.job_id) == (0, 1)
+
+    async def test_one_whose_key_another_holds_returns_the_others_id(
+        self, db: str, database: Database
+    ) -> None:
+        held = await put_one(db, unique_key="k")
+        lost = new_job(unique_key="k")
+        assert await enqueueing._repeat(database, lost) == Enqueued(held, created=False)
+
+    async def test_one_whose_keys_holder_ends_meanwhile_is_inserted_after_all(
+        self, db: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        held = await put_one(db, unique_key="k")
+        rows = Session.rows
+
+        async def ended_first(session: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
+            if statement is enqueueing.FIND_UNIQUE:
+                await ask(db, "select pillars.cancel($1)", held)
+            return await rows(session, statement, *args, **kwargs)
+
+        monkeypatch.setattr(Session, "rows", ended_first)
+        lost = new_job(unique_key="k")
+        assert await enqueueing._repeat(database, lost) == Enqueued(lost.job_id, created=True)
+        assert await places_of(db, lost.job_id) == (1, 0)
+
+    @pytest.mark.parametrize("key", [None, "k"])
+    async def test_an_answer_that_is_lost_is_made_good_and_wakes_a_worker(
+        self, db: str, database: Database, monkeypatch: pytest.MonkeyPatch, key: str | None
+    ) -> None:
+        """The statement has committed; its connection breaks before the answer."""
+        rows = Session.rows
+        lost = iter([True])
+
+        async def broken(session: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
+            answer = await rows(session, statement, *args, **kwargs)
+            if statement in {enqueueing.ENQUEUE, enqueueing.ENQUEUE_WITHIN} and next(lost, False):
+                raise DatabaseTrouble(Trouble.LOST, "cut")
+            return answer
+
+        monkeypatch.setattr(Session, "rows", broken)
+        async with hand(db) as listener:
+            heard = await heard_by(listener)
+            new = new_job(unique_key=key, queue="mail")
+            assert await enqueueing.enqueue(database, new) == Enqueued(new.job_id, created=True)
+            await until(lambda: len(heard) == (2 if key else 1))
+        assert await count(db) == 1
+
+
+class TestTransactions:
+    async def test_a_rolled_back_transaction_leaves_no_job_and_no_wake_up(
+        self, db: str, database: Database
+    ) -> None:
+        del database
+        async with hand(db) as listener:
+            heard = await heard_by(listener)
+
+            async def undone() -> None:
+                async with connection() as caller:
+                    await work.configure(connection=caller).enqueue(1)
+                    await enqueue_many([work.call(2)], connection=caller)
+                    await caller.fetchval("select pillars.enqueue('work')")
+                    raise RuntimeError("undone")
+
+            with pytest.raises(RuntimeError, match="undone"):
+                await undone()
+            await listener.ask("select pg_notify('pillars', 'last')")
+            await until(lambda: "last" in heard)
+            assert heard == ["last"]
+        assert await count(db) == 0
+
+    async def test_a_committed_one_wakes_once_a_queue(self, db: str, database: Database) -> None:
+        del database
+        async with hand(db) as listener:
+            heard = await heard_by(listener)
+            async with connection() as caller:
+                for _ in range(3):
+                    await work.configure(connection=caller, queue="a").enqueue()
+                await work.configure(connection=caller, queue="b").enqueue()
+                await work.configure(connection=caller, queue="c", run_in="1h").enqueue()
+                assert await count(db) == 0
+            await listener.ask("select pg_notify('pillars', 'last')")
+            await until(lambda: "last" in heard)
+        assert sorted(heard) == ["a", "b", "last"]
+        assert await count(db) == 5
+
+    async def test_what_is_no_connection_is_refused(self, database: Database) -> None:
+        del database
+        with pytest.raises(UsageError, match="expected an asyncpg connection, got str"):
+            await work.configure(connection="postgres://").enqueue()
+
+
+class TestMany:
+    async def test_handles_come_in_order_and_a_duplicate_gives_the_firsts(
+        self, db: str, database: Database
+    ) -> None:
+        del database
+        held = await keyed.enqueue(9)
+        handles = await enqueue_many(
+            [keyed.call(1), work.call(5), keyed.call(9), keyed.call(1), keyed.call(2)]
+        )
+        ids = [handle.job_id for handle in handles]
+        assert ids[3] == ids[0]
+        assert ids[2] == held.job_id
+        assert len(set(ids)) == 4
+        assert await count(db) == 4
+        stored = [(await row(db, UUID(one)))["payload"] for one in ids]
+        assert stored == ['{"n": 1}', '{"n": 5}', '{"n": 9}', '{"n": 1}', '{"n": 2}']
+
+    async def test_a_thousand_are_copied_with_all_their_options(
+        self, db: str, database: Database
+    ) -> None:
+        del database
+        configured = work.configure(
+            run_in="1h", expires_in="2h", queue="bulk", priority=3, tags=["a", "b"],
+            context="why", timeout="5m", max_attempts=2,
+        )  # fmt: skip
+        handles = await enqueue_many(configured.call(n) for n in range(1000))
+        stored = await row(db, UUID(handles[999].job_id))
+        assert stored["payload"] == '{"n": 999}'
+        assert (stored["queue"], stored["priority"], stored["max_attempts"]) == ("bulk", 3, 2)
+        assert (stored["tags"], stored["context"]) == (["a", "b"], "why")
+        assert stored["timeout"] == timedelta(minutes=5)
+        assert abs(stored["run_at"] - stored["created_at"] - timedelta(hours=1)) < SECOND
+        assert stored["expires_at"] - stored["run_at"] == timedelta(hours=2)
+        assert await count(db) == 1000
+
+    async def test_two_crowds_with_the_same_keys_in_opposite_orders_do_not_deadlock(
+        self, db: str, database: Database
+    ) -> None:
+        del database
+        there = [keyed.call(n) for n in range(200)]
+        handles = await asyncio.gather(*(enqueue_many(there), enqueue_many(reversed(there))) * 4)
+        assert await count(db) == 200
+        assert len({handle.job_id for some in handles for handle in some}) == 200
+
+    async def test_nothing_is_nothing(self, database: Database) -> None:
+        del database
+        assert await enqueue_many([]) == []
+
+
+class TestTimes:
+    async def test_run_in_and_expires_in_count_by_the_databases_clock(
+        self, db: str, database: Database
+    ) -> None:
+        del database
+        await tell(db, "update pillars_test.clock set shift = interval '3 days'")
+        handle = await work.configure(run_in="1h", expires_in="10m").enqueue()
+        stored = await row(db, UUID(handle.job_id))
+        assert stored["run_at"] - stored["created_at"] == timedelta(hours=1)
+        assert stored["expires_at"] - stored["run_at"] == timedelta(minutes=10)
+        assert await ask(db, "select $1 > now() + interval '2 days'", stored["created_at"])
+
+    async def test_expires_in_counts_from_now_where_run_at_is_past(
+        self, db: str, database: Database
+    ) -> None:
+        del database
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        handle = await work.configure(run_at=past, expires_in="10m").enqueue()
+        stored = await row(db, UUID(handle.job_id))
+        assert stored["run_at"] == past
+        assert stored["expires_at"] - stored["created_at"] == timedelta(minutes=10)
+
+    @pytest.mark.parametrize(("run_in", "heard"), [(29, True), (31, False)])
+    async def test_what_is_due_within_thirty_seconds_wakes_workers(
+        self, db: str, database: Database, run_in: int, *, heard: bool
+    ) -> None:
+        async with hand(db) as listener:
+            told = await heard_by(listener)
+            await work.configure(run_in=run_in, queue="ours").enqueue()
+            await work.configure(run_in=run_in, queue="within", unique_key="k").enqueue()
+            await database.wakeups.close()
+            await listener.ask("select pg_notify('pillars', 'last')")
+            await until(lambda: "last" in told)
+        assert sorted(told) == (["last", "ours", "within"] if heard else ["last"])
+
+
+async def test_wake_ups_of_a_burst_are_coalesced(db: str, database: Database) -> None:
+    async with hand(db) as listener:
+        heard = await heard_by(listener)
+        for _ in range(500):
+            database.wakeups.wake("a")
+            database.wakeups.wake("b")
+        await database.wakeups.close()
+        await until(lambda: sorted(heard) == ["a", "b"])
+
+
+class TestFromSql:
+    async def enqueue(self, db: str, arguments: str) -> UUID:
+        return UUID(str(await ask(db, f"select pillars.enqueue({arguments})")))
+
+    async def test_a_defined_name_takes_its_definitions_options(self, db: str) -> None:
+        await define(db, "mail", queue="post", priority=7, max_attempts=2, tags=("x",))
+        stored = await row(db, await self.enqueue(db, "'mail', '{\"n\": 1}'"))
+        assert (stored["queue"], stored["priority"], stored["max_attempts"]) == ("post", 7, 2)
+        assert (stored["tags"], stored["payload"]) == (["x"], '{"n": 1}')
+
+    async def test_an_unknown_name_waits_in_the_default_queue_undecided(self, db: str) -> None:
+        stored = await row(db, await self.enqueue(db, "'nobody.knows'"))
+        assert (stored["queue"], stored["priority"], stored["max_attempts"]) == ("default", 0, None)
+
+    async def test_what_is_said_wins_over_the_definition(self, db: str) -> None:
+        await define(db, "mail", queue="post", priority=7, max_attempts=2)
+        said = "'mail', queue => 'other', priority => 1, max_attempts => 9, context => 'why'"
+        stored = await row(db, await self.enqueue(db, said))
+        assert (stored["queue"], stored["priority"], stored["max_attempts"]) == ("other", 1, 9)
+        assert stored["context"] == "why"
+
+    async def test_its_unique_key_is_the_same_key_space(self, db: str, database: Database) -> None:
+        first = await enqueueing.enqueue(database, new_job(unique_key="k" * 300))
+        assert await self.enqueue(db, "'work', unique_key => repeat('k', 300)") == first.job_id
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ("null", "job name: .* got null"),
+            ("''", "job name: .* got ''"),
+            ("'a b'", "job name: .* got 'a b'"),
+            (f"'{'x' * 101}'", "job name: expected 1 to 100"),
+            ("e'ok\\nno'", "job name"),
+            ("'ok', queue => 'a;drop'", "queue: expected"),
+            ("'ok', queue => ''", "queue: expected"),
+            ("'ok', '[1]'", "payload: expected a JSON object .* got array"),
+            ("'ok', null", "payload: expected a JSON object .* got null"),
+            ("'ok', 'null'", "payload: expected a JSON object .* got null"),
+            ("'ok', jsonb_build_object('x', repeat('y', 5000001))", "payload: expected at most"),
+            ("'ok', max_attempts => 0", "max_attempts: expected 1 to 1000, got 0"),
+            ("'ok', run_at => '1999-01-01'", "run_at: expected a time from 2000 to 2200"),
+            ("'ok', run_at => 'infinity'", "run_at: expected a time from 2000 to 2200"),
+        ],
+    )
+    async def test_what_cannot_be_is_refused_with_what_was_got(
+        self, db: str, arguments: str, message: str
+    ) -> None:
+        with pytest.raises(asyncpg.InvalidParameterValueError, match=message):
+            await self.enqueue(db, arguments)
+        assert await count(db) == 0
+
+    async def test_it_works_for_a_caller_with_any_search_path(self, db: str) -> None:
+        async with asking(db) as caller:
+            await caller.execute("set search_path = ''")
+            job_id = await caller.fetchval("select pillars.enqueue('work', unique_key => 'k')")
+            assert await caller.fetchval("select pillars.cancel($1)", job_id) == "cancelled"
+        assert (await final(db, job_id))["state"] == "cancelled"
+
+
+async def somebody_waits(db: str) -> bool:
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+    return bool(await ask(db, f"{waiting} and datname = current_database()"))
