@@ -151,6 +151,7 @@ async def describe(ctx: Context, upload_id: UUID, position: int) -> None:
             return  # stored already, or the upload was pruned
         arguments = (upload_id, position) if topic == "column" else (upload_id,)
         content = await connection.fetchval(STATEMENTS[topic], *arguments)
+        await connection.execute(HOLD_UPLOAD, upload_id)
         await connection.execute(FOUND, upload_id, position, content)
         await connection.execute(DONE, upload_id)
         if await connection.fetchval(IS_EXPECTED, upload_id, position + LANES):

@@ -2,7 +2,6 @@
 
 import difflib
 import importlib
-import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,8 @@ from typing import Any
 from pillars.errors import ConfigurationError, DefinitionError, PillarsError, UnknownJob
 from pillars.jobs.definition import Job
 from pillars.schedules import Schedule
+
+JOBS, CRONS = "jobs", "crons"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,22 @@ class Registry:
         raise UnknownJob(f'no job named "{name}"{hint}')
 
 
-def load(*, project: Path, jobs: str, crons: str, leave: str | None = None) -> Registry:
-    """Import the packages `jobs` and `crons` of `project` and collect what they define.
+def load(
+    *, project: Path, jobs: str = JOBS, crons: str = CRONS, leave: str | None = None
+) -> Registry:
+    """Import the packages `jobs` and `crons` of `project`, or others that were named, and collect what they define.
 
-    A missing package defines nothing. `leave` names a module not to import: the web app's, which the other pillars do without.
+    Of the two, one that `project` lacks defines nothing, whatever else goes by that name on this machine. `leave` names a
+    module not to import: the web app's, which the other pillars do without.
     Raises `DefinitionError` for a name defined twice, and `ConfigurationError` for a module that does not import.
     """
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
     found_jobs: dict[str, tuple[Job[..., Any], str]] = {}
     found_schedules: dict[str, tuple[Schedule, str]] = {}
-    for module in _modules(jobs, leave):
+    for module in _modules(jobs, JOBS, project, leave):
         _collect_jobs(module, found_jobs)
-    for module in _modules(crons, leave):
+    for module in _modules(crons, CRONS, project, leave):
         _collect_jobs(module, found_jobs)
         _collect_schedules(module, found_schedules)
     for schedule, _ in found_schedules.values():
@@ -69,8 +73,9 @@ def web_app(target: str, *, project: Path) -> Any:
         raise ConfigurationError(f'web: module "{name}" has no "{attribute}"') from None
 
 
-def _modules(package: str, leave: str | None) -> Iterator[ModuleType]:
-    if importlib.util.find_spec(package.partition(".")[0]) is None:
+def _modules(package: str, default: str, project: Path, leave: str | None) -> Iterator[ModuleType]:
+    here = (project / package).is_dir() or (project / f"{package}.py").is_file()
+    if package == default and not here:
         return
     top = _import(package)
     yield top

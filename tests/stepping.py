@@ -21,7 +21,6 @@ from support import ask, asking, tell, until
 LOCK = timedelta(seconds=30)
 EXPIRED = timedelta(seconds=31)
 NOBODY = UUID(int=0)
-GATE = 42  # an advisory lock: a statement that meets it has taken its snapshot and no row lock yet
 
 
 class Hand:
@@ -208,32 +207,25 @@ async def locked_tokens(db: str) -> list[int]:
     return list(await ask(db, "select array(select lock_token from pillars.locks order by 1)"))
 
 
-async def _at_gate(db: str) -> bool:
-    return bool(
-        await ask(
-            db,
-            "select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted",
-            GATE,
-        )
-    )
+class Heard:
+    def __init__(self, listener: Hand) -> None:
+        self._listener = listener
+        self._queues: list[str] = []
+
+    def note(self, *told: object) -> None:
+        self._queues.append(str(told[-1]))
+
+    async def __call__(self) -> list[str]:
+        await self._listener.ask("select pg_notify('pillars', 'flushed')")
+        await until(lambda: "flushed" in self._queues)
+        self._queues.remove("flushed")
+        return self._queues
 
 
 @asynccontextmanager
-async def gated_clock(db: str, keeper: Hand) -> AsyncIterator[None]:
-    """Have every statement that asks pillars.now() wait, its snapshot taken, until the block ends; all but the keeper's."""
-    await tell(
-        db,
-        f"create or replace function pillars.now() returns timestamptz language plpgsql volatile as $$ begin"
-        f" perform pg_advisory_xact_lock_shared({GATE});"
-        f" return pg_catalog.now() + (select shift from pillars_test.clock); end $$",
-    )
-    await keeper.ask("select pg_advisory_lock($1)", GATE)
-    try:
-        yield
-    finally:
-        await keeper.ask("select pg_advisory_unlock($1)", GATE)
-
-
-async def at_gate(db: str) -> None:
-    """Return once some statement waits at the gate."""
-    await until(lambda: _at_gate(db))
+async def hearing(listener: Hand) -> AsyncIterator[Heard]:
+    """What is notified to workers during the block; calling the answer flushes and returns it."""
+    heard = Heard(listener)
+    await listener.session.connection.add_listener("pillars", heard.note)
+    yield heard
+    await listener.session.connection.remove_listener("pillars", heard.note)

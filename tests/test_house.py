@@ -34,8 +34,8 @@ def test_no_work_is_left_without_a_home() -> None:
 
 def test_tests_do_not_sleep_or_mock() -> None:
     forbidden = re.compile(
-        r"\b(time|asyncio)\.sleep\((?!0\.01\))|\bMock\("
-    )  # 0.01: a poll's own step
+        r"\b(time|asyncio)\.sleep\((?!0(\.01)?\))|\bMock\("
+    )  # 0: a turn of the loop; 0.01: a poll's own step
     tests = [
         path
         for path in CODE

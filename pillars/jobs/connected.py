@@ -56,10 +56,10 @@ async def connect(url: str | None = None) -> AsyncIterator[None]:
 async def connection() -> AsyncIterator[Any]:
     """A transaction on this process's pool, as an asyncpg connection: commits at the end of the block, rolls back where it raises.
 
-    Pass it on as `job.configure(connection=connection)` and the job exists exactly when the block commits.
+    Waits for a connection to come free for as long as its job or request lives. Pass it on as `job.configure(connection=connection)` and the job exists exactly when the block commits.
     """
     pool = current().pool
-    async with pool.session() as session:
+    async with pool.session(patiently=True) as session:
         try:
             async with session.transaction():
                 yield session.connection

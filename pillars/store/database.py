@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from pillars.store.pool import RUNTIME_CONNECTIONS, Address, Pool, Revive
+from pillars.store.pool import APPLICATION_PATIENCE, RUNTIME_CONNECTIONS, Address, Pool, Revive
 from pillars.store.results import Results
 from pillars.store.wakeups import Wakeups
 
@@ -29,7 +29,7 @@ class Database:
     ) -> None:
         self.address = Address(url, application_name=f"pillars {role}", revive=revive)
         self.direct = replace(self.address, url=direct_url or url)
-        self.pool = Pool(self.address, size)
+        self.pool = Pool(self.address, size, APPLICATION_PATIENCE)
         self.runtime = Pool(self.address, RUNTIME_CONNECTIONS)
         self.wakeups = Wakeups(self.pool)
         self.results = Results(self.pool)

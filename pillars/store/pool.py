@@ -18,6 +18,10 @@ CONNECT_TIMEOUT = timedelta(seconds=5)
 CLOSE_TIMEOUT = timedelta(
     seconds=2
 )  # then connections are cut: a dead database must not hold up an exit
+RUNTIME_PATIENCE = timedelta(
+    seconds=5
+)  # for a connection to come free: the runtime's are never held for long
+APPLICATION_PATIENCE = timedelta(seconds=30)  # jobs hold theirs for whole transactions
 RUNTIME_CONNECTIONS = 3  # claim, finish, and one for what comes up: jobs cannot starve them
 IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten
 
@@ -127,6 +131,7 @@ class Pool:
 
     address: Address
     size: int
+    patience: timedelta = RUNTIME_PATIENCE
     _pool: "asyncpg.Pool[asyncpg.Record] | None" = field(default=None, init=False)
 
     async def open(self) -> None:
@@ -158,11 +163,10 @@ class Pool:
             return await session.rows(statement, *args, timeout=timeout)
 
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
-        """Hold one connection for the block."""
+    async def session(self, *, patiently: bool = False) -> AsyncIterator[Session]:
+        """Hold one connection for the block; `patiently` waits for one for as long as the caller lives."""
         pool = self._opened()
-        with told_of_connecting():
-            connection = await pool.acquire(timeout=CONNECT_TIMEOUT.total_seconds())
+        connection = await self._acquired(pool, None if patiently else self.patience)
         session = Session(connection)  # type: ignore[arg-type]
         try:
             yield session
@@ -172,6 +176,19 @@ class Pool:
         finally:
             with told():
                 await pool.release(connection, timeout=CLOSE_TIMEOUT.total_seconds())
+
+    async def _acquired(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", patience: timedelta | None
+    ) -> Any:
+        with told_of_connecting():
+            try:
+                return await pool.acquire(timeout=patience and patience.total_seconds())
+            except TimeoutError as error:
+                raise DatabaseTrouble(
+                    Trouble.BUSY,
+                    f"no connection of the pool's {self.size} came free in {patience}; "
+                    "raise PILLARS_POOL, or hold them for shorter",
+                ) from error
 
     async def _part_with(self, trouble: DatabaseTrouble) -> None:
         """A standby answers reads for ever: leave all its connections, so that the next finds the primary."""

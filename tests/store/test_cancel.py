@@ -129,6 +129,21 @@ async def test_a_cancel_that_waits_for_a_redrive_ends_the_job_again(db: str) -> 
     assert await places_of(db, job_id) == (0, 1)
 
 
+async def test_a_cancel_overtaken_by_a_redrive_between_its_two_reads_finds_the_job_again(
+    db: str,
+) -> None:
+    job_id = await put_one(db)
+    async with hands(db) as (other, user):
+        await user.cancel(job_id)
+        async with other.session.transaction():
+            await other.ask("lock table pillars.finished_jobs in access exclusive mode")
+            asked = asyncio.create_task(user.cancel(job_id))
+            await until(lambda: user.waits(db))  # it found nothing in jobs and asks the history
+            assert await redriving.redrive(other.session, job_id)
+        assert await asked == "cancelled"
+    assert await places_of(db, job_id) == (0, 1)
+
+
 async def test_two_cancels_at_once_end_the_job_once(db: str) -> None:
     job_id = await put_one(db)
     async with hands(db) as (one, two):

@@ -7,13 +7,12 @@ from uuid import UUID
 
 import pytest
 
+from gates import at_gate, gated_clock
 from pillars.store.claiming import CLAIM, Claim, Places
 from pillars.store.rows import Lane
 from stepping import (
     Hand,
-    at_gate,
     define,
-    gated_clock,
     hand,
     hands,
     locked_tokens,

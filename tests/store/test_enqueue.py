@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 
 from pillars import enqueue_many, job
@@ -17,8 +16,8 @@ from pillars.store import enqueueing
 from pillars.store.database import Database
 from pillars.store.pool import Session
 from pillars.store.rows import Enqueued, NewJob
-from stepping import Hand, define, final, hand, hands, places_of, put_one, row
-from support import ask, asking, tell, until
+from stepping import Hand, hand, hands, places_of, put_one, row
+from support import ask, tell, until
 
 SECOND = timedelta(seconds=1)
 
@@ -341,65 +340,6 @@ async def test_wake_ups_of_a_burst_are_coalesced(db: str, database: Database) ->
             database.wakeups.wake("b")
         await database.wakeups.close()
         await until(lambda: sorted(heard) == ["a", "b"])
-
-
-class TestFromSql:
-    async def enqueue(self, db: str, arguments: str) -> UUID:
-        return UUID(str(await ask(db, f"select pillars.enqueue({arguments})")))
-
-    async def test_a_defined_name_takes_its_definitions_options(self, db: str) -> None:
-        await define(db, "mail", queue="post", priority=7, max_attempts=2, tags=("x",))
-        stored = await row(db, await self.enqueue(db, "'mail', '{\"n\": 1}'"))
-        assert (stored["queue"], stored["priority"], stored["max_attempts"]) == ("post", 7, 2)
-        assert (stored["tags"], stored["payload"]) == (["x"], '{"n": 1}')
-
-    async def test_an_unknown_name_waits_in_the_default_queue_undecided(self, db: str) -> None:
-        stored = await row(db, await self.enqueue(db, "'nobody.knows'"))
-        assert (stored["queue"], stored["priority"], stored["max_attempts"]) == ("default", 0, None)
-
-    async def test_what_is_said_wins_over_the_definition(self, db: str) -> None:
-        await define(db, "mail", queue="post", priority=7, max_attempts=2)
-        said = "'mail', queue => 'other', priority => 1, max_attempts => 9, context => 'why'"
-        stored = await row(db, await self.enqueue(db, said))
-        assert (stored["queue"], stored["priority"], stored["max_attempts"]) == ("other", 1, 9)
-        assert stored["context"] == "why"
-
-    async def test_its_unique_key_is_the_same_key_space(self, db: str, database: Database) -> None:
-        first = await enqueueing.enqueue(database, new_job(unique_key="k" * 300))
-        assert await self.enqueue(db, "'work', unique_key => repeat('k', 300)") == first.job_id
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            ("null", "job name: .* got null"),
-            ("''", "job name: .* got ''"),
-            ("'a b'", "job name: .* got 'a b'"),
-            (f"'{'x' * 101}'", "job name: expected 1 to 100"),
-            ("e'ok\\nno'", "job name"),
-            ("'ok', queue => 'a;drop'", "queue: expected"),
-            ("'ok', queue => ''", "queue: expected"),
-            ("'ok', '[1]'", "payload: expected a JSON object .* got array"),
-            ("'ok', null", "payload: expected a JSON object .* got null"),
-            ("'ok', 'null'", "payload: expected a JSON object .* got null"),
-            ("'ok', jsonb_build_object('x', repeat('y', 5000001))", "payload: expected at most"),
-            ("'ok', max_attempts => 0", "max_attempts: expected 1 to 1000, got 0"),
-            ("'ok', run_at => '1999-01-01'", "run_at: expected a time from 2000 to 2200"),
-            ("'ok', run_at => 'infinity'", "run_at: expected a time from 2000 to 2200"),
-        ],
-    )
-    async def test_what_cannot_be_is_refused_with_what_was_got(
-        self, db: str, arguments: str, message: str
-    ) -> None:
-        with pytest.raises(asyncpg.InvalidParameterValueError, match=message):
-            await self.enqueue(db, arguments)
-        assert await count(db) == 0
-
-    async def test_it_works_for_a_caller_with_any_search_path(self, db: str) -> None:
-        async with asking(db) as caller:
-            await caller.execute("set search_path = ''")
-            job_id = await caller.fetchval("select pillars.enqueue('work', unique_key => 'k')")
-            assert await caller.fetchval("select pillars.cancel($1)", job_id) == "cancelled"
-        assert (await final(db, job_id))["state"] == "cancelled"
 
 
 async def somebody_waits(db: str) -> bool:

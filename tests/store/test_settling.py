@@ -1,34 +1,29 @@
 """Giving jobs up: done, busy or lost; what is kept; when a claim's lock goes."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 
+from gates import at_gate, gated
 from pillars.errors import DatabaseTrouble
-from pillars.store import settling, statements
-from pillars.store.claiming import Claimed
+from pillars.store import settling
 from pillars.store.settling import Ended
 from stepping import (
     EXPIRED,
-    GATE,
     NOBODY,
-    Hand,
-    at_gate,
     define,
     final,
     hand,
     hands,
+    hearing,
     locked_tokens,
     places_of,
     put,
     put_one,
     row,
 )
-from support import ask, asking, move_clock, until
+from support import ask, asking, move_clock
 
 SECOND = timedelta(seconds=1)
 
@@ -352,62 +347,3 @@ async def test_a_worker_cannot_settle_what_the_nil_worker_holds_but_for_its_own_
         answers = await worker.finish(held, given, last_of=[held.lock_token])
         assert answers == ["done", "lost"]
     assert await locked_tokens(db) == []
-
-
-@asynccontextmanager
-async def hearing(listener: Hand) -> AsyncIterator["_Heard"]:
-    """What is notified to workers during the block; calling the answer flushes and returns it."""
-    heard = _Heard(listener)
-    await listener.session.connection.add_listener("pillars", heard.note)
-    yield heard
-    await listener.session.connection.remove_listener("pillars", heard.note)
-
-
-class _Heard:
-    def __init__(self, listener: Hand) -> None:
-        self._listener = listener
-        self._queues: list[str] = []
-
-    def note(self, *told: object) -> None:
-        self._queues.append(str(told[-1]))
-
-    async def __call__(self) -> list[str]:
-        await self._listener.ask("select pg_notify('pillars', 'flushed')")
-        await until(lambda: "flushed" in self._queues)
-        self._queues.remove("flushed")
-        return self._queues
-
-
-class _Gated:
-    """The real statement, held after its snapshot and before its first row lock."""
-
-    def __init__(self, worker: Hand, name: str) -> None:
-        text = statements.text(name)
-        opening = "outcome.* from unnest("
-        assert opening in text
-        head, _, tail = text.partition("\n), locked as")
-        self._text = f"{head} cross join (select pg_advisory_xact_lock_shared({GATE})) gate\n), locked as{tail}"
-        self._worker = worker
-        self._finishes = name == "jobs/finish"
-
-    async def __call__(self, job: Claimed) -> str:
-        ids: list[UUID] = [job.job_id]
-        tokens, nones = [job.lock_token], [None]
-        if self._finishes:
-            rest: list[object] = [["completed"], nones, nones, nones, ["full"], [], False]
-        else:
-            rest = [nones, [True], ["released"], nones, nones, [], False]
-        record = await self._worker.session.connection.fetchrow(
-            self._text, self._worker.worker_id, ids, tokens, *rest
-        )
-        assert record is not None
-        return str(record["answer"])
-
-
-@asynccontextmanager
-async def gated(worker: Hand, name: str, keeper: Hand) -> AsyncIterator[_Gated]:
-    await keeper.ask("select pg_advisory_lock($1)", GATE)
-    try:
-        yield _Gated(worker, name)
-    finally:
-        await keeper.ask("select pg_advisory_unlock($1)", GATE)

@@ -1,0 +1,60 @@
+"""Connections: how long one waits for them, and what is left on them."""
+
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from pillars import connection
+from pillars.errors import DatabaseTrouble, Trouble
+from pillars.jobs.connected import using
+from pillars.store.database import Database
+from pillars.store.enqueueing import NOW
+from pillars.store.pool import Address, Pool
+from support import until
+
+
+async def test_a_job_waits_for_a_connection_for_as_long_as_it_lives(db: str) -> None:
+    got: list[int] = []
+
+    async def second() -> None:
+        async with connection() as mine:
+            got.append(await mine.fetchval("select 1"))
+
+    async with using(Database(db, size=1)) as database, anyio.create_task_group() as group:
+        database.pool.patience = timedelta(milliseconds=1)
+        async with connection():
+            group.start_soon(second)
+            await anyio.wait_all_tasks_blocked()
+            assert got == []
+        await until(lambda: got == [1])
+
+
+async def test_a_statement_that_finds_no_connection_says_what_to_raise(db: str) -> None:
+    pool = Pool(Address(db), 1, timedelta(milliseconds=50))
+    await pool.open()
+    async with pool.session():
+        with pytest.raises(DatabaseTrouble, match="raise PILLARS_POOL") as trouble:
+            await pool.rows(NOW)
+    assert trouble.value.kind is Trouble.BUSY
+    await pool.close()
+
+
+async def test_what_a_job_sets_on_its_connection_is_gone_for_the_next(db: str) -> None:
+    async with using(Database(db, size=1)):
+        async with connection() as mine:
+            await mine.execute("set statement_timeout = '123s'")
+            await mine.execute("select pg_advisory_lock(42)")
+        async with connection() as next_one:
+            assert await next_one.fetchval("show statement_timeout") == "0"
+            assert (
+                await next_one.fetchval("select count(*) from pg_locks where locktype = 'advisory'")
+                == 0
+            )
+
+
+async def test_a_port_that_nobody_listens_on_is_unreachable_in_one_line() -> None:
+    with pytest.raises(DatabaseTrouble) as trouble:
+        await Address("postgresql://me@127.0.0.1:1/none").connect()
+    assert trouble.value.kind is Trouble.UNREACHABLE
+    assert "\n" not in str(trouble.value)

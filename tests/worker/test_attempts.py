@@ -1,0 +1,301 @@
+"""One attempt: whatever a job's code does becomes an outcome."""
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import pytest
+
+from pillars import Context, Discard, Retry, Snooze, job
+from pillars.jobs.definition import Job
+from pillars.store.claiming import Claimed
+from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
+from pillars.worker.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    Outcome,
+    Released,
+    Retried,
+    Snoozed,
+)
+from support import until
+
+NOW = datetime.now(UTC)
+SECOND = timedelta(seconds=1)
+
+
+class HostileError(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class UnmanneredError(BaseException):
+    pass
+
+
+RAISES: dict[str, BaseException] = {
+    "system exit": SystemExit(1),
+    "interrupt": KeyboardInterrupt(),
+    "hostile": HostileError(),
+    "cancelled": asyncio.CancelledError(),
+    "unmannered": UnmanneredError("no"),
+    "group": BaseExceptionGroup("several", [SystemExit(1)]),
+    "long": ValueError("x" * 100_000),
+    "nul": ValueError("a\0b"),
+    "surrogate": ValueError("\ud800"),
+}
+
+
+@job(name="raising")
+async def raising(what: str) -> None:
+    raise RAISES[what]
+
+
+@job(name="raising.sync")
+def raising_sync(what: str) -> None:
+    raise RAISES[what]
+
+
+@job(name="forever")
+async def forever() -> None:
+    await anyio.sleep_forever()
+
+
+@job(name="deaf")
+async def deaf() -> str:
+    with suppress(asyncio.CancelledError):
+        await anyio.sleep_forever()
+    return "done all the same"
+
+
+@job(name="cleaning")
+async def cleaning() -> None:
+    try:
+        await anyio.sleep_forever()
+    finally:
+        raise RuntimeError("while cleaning up")
+
+
+def attempt_of(
+    job: Job[..., Any], payload: str = "{}", *, timeout: timedelta | None = None, **claimed: Any
+) -> Attempt:
+    fields: dict[str, Any] = {
+        "job_id": uuid4(), "lock_token": 1, "name": job.name, "queue": "default", "priority": 0,
+        "run_at": NOW, "payload": payload, "context": None, "attempt": 1, "max_attempts": 4,
+        "tags": (), "locked_at": NOW, "deadline_at": None if timeout is None else NOW + timeout,
+    }  # fmt: skip
+
+    async def complete(_result: object, _connection: Any) -> None:
+        raise AssertionError
+
+    return Attempt(
+        Claimed(**{**fields, **claimed}), job, threads=anyio.CapacityLimiter(1),
+        complete=lambda _attempt: complete,
+    )  # fmt: skip
+
+
+async def outcome_of(job: Job[..., Any], payload: str = "{}", **claimed: Any) -> Outcome:
+    return await attempt_of(job, payload, **claimed).run()
+
+
+@pytest.mark.parametrize("which", [raising, raising_sync])
+@pytest.mark.parametrize("what", RAISES)
+async def test_whatever_is_raised_ends_the_attempt_and_not_the_worker(
+    which: Job[..., Any], what: str
+) -> None:
+    outcome = await outcome_of(which, f'{{"what": "{what}"}}')
+    assert isinstance(outcome, Retried)
+    assert len(outcome.error) <= 2_001
+    assert "\0" not in outcome.error
+    assert outcome.error.encode()
+    assert outcome.traceback is not None
+    assert outcome.traceback.encode()
+
+
+async def test_the_last_attempt_fails_the_job() -> None:
+    outcome = await outcome_of(raising, '{"what": "nul"}', attempt=4)
+    assert isinstance(outcome, Failed)
+    assert outcome.error == "ValueError: a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("payload", "why"),
+    [
+        ("{", "truncated"),
+        ("[]", "object"),
+        ("null", "object"),
+        ("{}", "what"),
+        ('{"what": 1}', "args.what"),
+        ('{"what": "nul", "more": 1}', "args.more: no such name"),
+    ],
+)
+async def test_a_payload_that_does_not_fit_fails_the_attempt_and_says_why(
+    payload: str, why: str
+) -> None:
+    outcome = await outcome_of(raising, payload)
+    assert isinstance(outcome, Retried)
+    assert why in outcome.error
+
+
+async def test_a_result_that_is_no_json_fails_the_attempt() -> None:
+    @job(name="odd")
+    async def odd() -> object:
+        return object()
+
+    outcome = await outcome_of(odd)
+    assert isinstance(outcome, Retried)
+    assert "object" in outcome.error
+
+
+@pytest.mark.parametrize(
+    "after", ["nonsense", -5, float("nan"), 10**30, object(), timedelta.max, True]
+)
+async def test_a_wait_that_is_nonsense_is_as_none_said(after: Any) -> None:
+    @job(name="asking", backoff="7s")
+    async def asking(snooze: bool) -> None:  # noqa: FBT001 - a payload has names
+        raise Snooze(after) if snooze else Retry("again", after=after)
+
+    retried = await outcome_of(asking, '{"snooze": false}')
+    snoozed = await outcome_of(asking, '{"snooze": true}')
+    for outcome in (retried, snoozed):
+        assert isinstance(outcome, Retried)
+        assert outcome.wait == 7 * SECOND
+
+
+async def test_outcomes_are_said_by_raising() -> None:
+    @job(name="saying")
+    async def saying(what: str) -> None:
+        raise {"retry": Retry("r", after="3s"), "snooze": Snooze("1m", "s"), "no": Discard("d")}[
+            what
+        ]
+
+    assert await outcome_of(saying, '{"what": "retry"}') == Retried(3 * SECOND, "r")
+    assert await outcome_of(saying, '{"what": "snooze"}', attempt=4) == Snoozed(60 * SECOND, "s")
+    assert await outcome_of(saying, '{"what": "no"}') == Failed("d")
+    assert await outcome_of(saying, '{"what": "retry"}', attempt=4) == Failed("r")
+
+
+async def test_a_broken_backoff_does_not_keep_a_job_from_failing() -> None:
+    def broken(_attempt: int) -> str:
+        raise SystemError
+
+    @job(name="broken", backoff=broken)
+    async def failing() -> None:
+        raise ValueError
+
+    outcome = await outcome_of(failing)
+    assert isinstance(outcome, Retried)
+    assert SECOND <= outcome.wait <= 2 * SECOND
+
+
+class TestDeadline:
+    async def test_it_cancels_async_code_and_counts_as_a_failed_attempt(self) -> None:
+        outcome = await outcome_of(forever, timeout=timedelta(milliseconds=20))
+        assert isinstance(outcome, Retried)
+        assert outcome.error == "TimeoutError: not done within 20ms"
+
+    async def test_it_leaves_a_thread_alone_which_completes(self) -> None:
+        release, began = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        @job(name="slow")
+        def slow() -> str:
+            loop.call_soon_threadsafe(began.set)
+            asyncio.run_coroutine_threadsafe(release.wait(), loop).result(20)
+            return "late"
+
+        attempt = attempt_of(slow, timeout=timedelta(milliseconds=1))
+        running = asyncio.create_task(attempt.run())
+        await began.wait()
+        await until(lambda: (attempt.overdue_by(time.monotonic()) or 0) > 0)
+        assert not running.done(), "no other attempt may overlap it"
+        release.set()
+        assert await running == Completed('"late"')
+
+    async def test_code_that_swallows_its_cancellation_completes(self) -> None:
+        outcome = await outcome_of(deaf, timeout=timedelta(milliseconds=20))
+        assert outcome == Completed('"done all the same"')
+
+
+class TestStopping:
+    @pytest.mark.parametrize(
+        ("why", "outcome"),
+        [(Why.CANCEL, Cancelled()), (Why.DRAIN, Released(AFTER_DRAIN)), (Why.LOST, Released())],
+    )
+    @pytest.mark.parametrize("job", [forever, cleaning])
+    async def test_async_code_is_cancelled_and_the_reason_decides(
+        self, why: Why, outcome: Outcome, job: Job[..., Any]
+    ) -> None:
+        attempt = attempt_of(job)
+        running = asyncio.create_task(attempt.run())
+        await asyncio.sleep(0)
+        attempt.stop(why)
+        assert await running == outcome
+
+    async def test_the_first_reason_counts(self) -> None:
+        attempt = attempt_of(forever)
+        running = asyncio.create_task(attempt.run())
+        await asyncio.sleep(0)
+        attempt.stop(Why.LOST)
+        attempt.stop(Why.CANCEL)
+        assert await running == Released()
+
+    async def test_an_attempt_that_is_stopped_before_it_began_does_not_run(self) -> None:
+        ran: list[int] = []
+
+        @job(name="late")
+        async def late() -> None:
+            await anyio.lowlevel.checkpoint()
+            ran.append(1)
+
+        attempt = attempt_of(late)
+        attempt.stop(Why.CANCEL)
+        assert await attempt.run() == Cancelled()
+        assert ran == []
+
+    async def test_a_thread_is_left_to_itself_only_at_a_drain(self) -> None:
+        release, began = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        @job(name="stuck")
+        def stuck() -> None:
+            loop.call_soon_threadsafe(began.set)
+            asyncio.run_coroutine_threadsafe(release.wait(), loop).result(20)
+
+        attempt = attempt_of(stuck)
+        running = asyncio.create_task(attempt.run())
+        await began.wait()
+        attempt.stop(Why.CANCEL)
+        await asyncio.sleep(0)
+        assert not running.done()
+        attempt.why = None
+        attempt.stop(Why.DRAIN)
+        assert await running == Released(AFTER_DRAIN)
+        release.set()
+
+    async def test_the_workers_own_cancellation_travels(self) -> None:
+        running = asyncio.create_task(attempt_of(forever).run())
+        await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+async def test_the_context_says_what_the_claim_says() -> None:
+    seen: list[Context] = []
+
+    @job(name="looking")
+    async def looking(ctx: Context) -> None:
+        seen.append(ctx)
+
+    attempt = attempt_of(looking, timeout=60 * SECOND, attempt=2, tags=("a",), context="why")
+    assert await attempt.run() == Completed(None)
+    [ctx] = seen
+    assert (ctx.attempt, ctx.max_attempts, ctx.tags, ctx.context) == (2, 4, ("a",), "why")
+    assert ctx.job_id == str(attempt.claimed.job_id)
+    assert ctx.deadline == NOW + 60 * SECOND
