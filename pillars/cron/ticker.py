@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from pillars import log
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.schedules.deciding import Decision, decide
+from pillars.service.telling import tell_swept
 from pillars.settings import Settings
 from pillars.store import schedules as store
 from pillars.store.pool import Session
-from pillars.store.rows import Due, Swept, Ticked
+from pillars.store.rows import Due, Ticked
 from pillars.store.schedules import Turn
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Ticker:
                 self._tolerate(trouble, during="sweep")
                 self._swept_at += SWEEP_AGAIN
             else:
-                _tell_swept(turn.swept)
+                tell_swept(turn.swept)
                 return turn
         return await store.read(self._session, sweep=False)
 
@@ -231,21 +232,6 @@ def _tell(due: Due, decision: Decision, ticked: Ticked) -> None:
         missed=decision.missed,
         job_id=None if ticked.job_id is None else str(ticked.job_id),
     )
-
-
-def _tell_swept(swept: Swept | None) -> None:
-    if swept is None:
-        return
-    counts = {
-        "rescued": swept.rescued,
-        "failed": swept.failed,
-        "cancelled": swept.cancelled,
-        "expired": swept.expired,
-        "parked": swept.parked,
-    }
-    done = {what: count for what, count in counts.items() if count}
-    if done:
-        log.get("pillars.sweep").warning(log.Event.SWEEP_RESCUED, **done)
 
 
 def _log() -> "FilteringBoundLogger":

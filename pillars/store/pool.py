@@ -167,7 +167,7 @@ class Pool:
         """Hold one connection for the block; `patiently` waits for one for as long as the caller lives."""
         pool = self._opened()
         connection = await self._acquired(pool, None if patiently else self.patience)
-        session = Session(connection)  # type: ignore[arg-type]
+        session = Session(connection)
         try:
             yield session
         except DatabaseTrouble as trouble:
@@ -182,7 +182,9 @@ class Pool:
     ) -> Any:
         with told_of_connecting():
             try:
-                return await pool.acquire(timeout=patience and patience.total_seconds())
+                return await pool.acquire(
+                    timeout=None if patience is None else patience.total_seconds()
+                )
             except TimeoutError as error:
                 raise DatabaseTrouble(
                     Trouble.BUSY,

@@ -24,7 +24,7 @@ KINDS = {
 }
 CLASSES = {
     "08": Trouble.LOST,
-    "22": Trouble.REFUSED,
+    "22": Trouble.REFUSED,  # also what asyncpg says of an argument that it cannot encode
     "23": Trouble.REFUSED,
     "28": Trouble.DENIED,
     "3D": Trouble.DENIED,
@@ -45,10 +45,6 @@ def told() -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         raise _of_server(error) from error
-    except (
-        asyncpg.DataError
-    ) as error:  # an argument that asyncpg could not encode: nothing was sent
-        raise DatabaseTrouble(Trouble.REFUSED, _line(error)) from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         raise DatabaseTrouble(Trouble.LOST, _line(error)) from error
 

@@ -20,6 +20,7 @@ from pillars.worker.holdings import Holdings, counted_clock
 
 BEAT_TIMEOUT = timedelta(seconds=3)
 RETRY = 1.0  # seconds, jittered; trust runs out soon
+FAREWELL = 1.0  # seconds for the thread to end; a beat that hangs is left behind
 WATCH = 0.5  # seconds between looks at the loop and at trust
 
 
@@ -53,7 +54,7 @@ class Heartbeat:
         self._stop.set()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._nudge.set)
-        await asyncio.to_thread(self._thread.join, BEAT_TIMEOUT.total_seconds())
+        await asyncio.to_thread(self._thread.join, FAREWELL)
 
     async def beat_once(self) -> Beat:
         """Extend what is held now, trusted from before the statement was sent. Raises `DatabaseTrouble`."""

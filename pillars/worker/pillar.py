@@ -8,7 +8,7 @@ import anyio
 import anyio.abc
 
 from pillars import log
-from pillars.errors import DatabaseTrouble, LockLost
+from pillars.errors import DatabaseTrouble, LockLost, Trouble
 from pillars.jobs.context import Complete
 from pillars.jobs.definition import Job
 from pillars.jobs.enqueuing import session_of
@@ -111,9 +111,16 @@ class Worker:
         await self._stop_all()
 
     async def _prepare(self) -> None:
-        await history.make_days(self.process.database.runtime)
+        await self._make_days()
         await define(self.process, self.jobs.values())
         await self._appear("starting")
+
+    async def _make_days(self) -> None:
+        try:
+            await history.make_days(self.process.database.runtime)
+        except DatabaseTrouble as trouble:
+            if trouble.kind is not Trouble.CONFLICT:  # somebody is at the history: a sweep will do
+                raise
 
     async def _appear(self, state: str) -> None:
         served = None if self.slots.queues is None else list(self.slots.queues)

@@ -8,6 +8,7 @@ import anyio
 from pillars import log
 from pillars.errors import DatabaseTrouble
 from pillars.service.process import Process
+from pillars.service.telling import tell_swept
 from pillars.store import locks
 from pillars.store.pool import Session
 from pillars.store.rows import Swept
@@ -50,21 +51,10 @@ class Sweeper:
         if stood < self._process.settings.sweep_standing.total_seconds():
             return None
         swept = await locks.sweep(self._session)
-        tell(swept)
+        tell_swept(swept)
         return swept
 
     async def _forget_session(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
-
-
-def tell(swept: Swept) -> None:
-    """One line where a sweep found something to do."""
-    done = {
-        what: count
-        for what in ("rescued", "failed", "cancelled", "expired", "parked")
-        if (count := getattr(swept, what))
-    }
-    if done:
-        log.get("pillars.sweep").warning(log.Event.SWEEP_RESCUED, **done)

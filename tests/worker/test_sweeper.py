@@ -1,0 +1,65 @@
+"""The sweeper's turn, and what a worker sees to before its first claim."""
+
+from datetime import timedelta
+
+from pillars import job
+from pillars.store.database import Database
+from pillars.worker.sweeping import Sweeper
+from stepping import EXPIRED, define, hand, put
+from support import ask, move_clock, running, tell, until, worker_for
+
+
+@job(name="work")
+async def work() -> None:
+    pass
+
+
+async def test_only_a_connection_that_has_stood_for_half_a_lock_sweeps(
+    db: str, database: Database
+) -> None:
+    """So that after an outage, which cuts all connections, the living beat first."""
+    await define(db)
+    await put(db)
+    sweeper = Sweeper(worker_for(database, work, lock="10s").process)
+    async with hand(db) as dead:
+        await dead.take()
+    await move_clock(db, EXPIRED)
+    assert await sweeper.sweep_once() is None
+    sweeper._connected_at -= 4.9
+    assert await sweeper.sweep_once() is None
+    sweeper._connected_at -= 0.2
+    swept = await sweeper.sweep_once()
+    assert swept is not None
+    assert swept.rescued == 1
+    assert sweeper._session is not None
+    await tell(
+        db,
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    await until(lambda: sweeper._session is None or sweeper._session.closed)
+    assert await sweeper.sweep_once() is None, "a new connection has to stand first"
+    await sweeper._forget_session()
+
+
+async def test_a_worker_makes_the_days_of_history_before_its_first_claim(
+    db: str, database: Database
+) -> None:
+    await move_clock(db, timedelta(days=9))
+    async with running(worker_for(database, work)):
+        days = "select count(*) from pg_class where relname = 'finished_completed_' || to_char({}, 'YYYYMMDD')"
+        assert await ask(db, days.format("pillars.now() at time zone 'UTC'")) == 1
+        assert (
+            await ask(db, days.format("pillars.now() at time zone 'UTC' + interval '3 days'")) == 1
+        )
+
+
+async def test_a_reader_of_the_history_keeps_no_worker_from_starting(
+    db: str, database: Database
+) -> None:
+    """As a long report, or an analyze: the days ahead are there already, and a sweep makes the rest."""
+    await move_clock(db, timedelta(days=1))
+    async with hand(db) as reader, reader.session.transaction():
+        await reader.ask("lock table pillars.finished_completed in share update exclusive mode")
+        async with running(worker_for(database, work)) as worker:
+            assert worker.process.ready
