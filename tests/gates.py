@@ -38,6 +38,26 @@ async def gated_clock(db: str, keeper: Hand) -> AsyncIterator[None]:
         await keeper.ask("select pg_advisory_unlock($1)", GATE)
 
 
+@asynccontextmanager
+async def gated_inserts(db: str, keeper: Hand) -> AsyncIterator[None]:
+    """Have whoever inserts into pillars.jobs wait after its statement, also where that inserted nothing, until the block ends."""
+    await tell(
+        db,
+        f"create function pillars_test.gate() returns trigger language plpgsql as $$ begin"
+        f" perform pg_advisory_xact_lock_shared({GATE}); return null; end $$",
+    )
+    await tell(
+        db,
+        "create trigger gate after insert on pillars.jobs for each statement"
+        " execute function pillars_test.gate()",
+    )
+    await keeper.ask("select pg_advisory_lock($1)", GATE)
+    try:
+        yield
+    finally:
+        await keeper.ask("select pg_advisory_unlock($1)", GATE)
+
+
 async def at_gate(db: str) -> None:
     """Return once some statement waits at the gate."""
     await until(lambda: _at_gate(db))

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
-from pillars.errors import DatabaseTrouble
+import anyio
+
+from pillars.errors import DatabaseTrouble, Trouble
 from pillars.store.pool import Address, Executor, Session
 from pillars.store.rows import Yes
 from pillars.store.statements import Statement
@@ -88,23 +90,20 @@ class Listener:
     async def _prove(self) -> None:
         self._heard.clear()
         await self._pool.rows(PROVE, self._worker_id, PROOF)
-        try:
-            await asyncio.wait_for(self._heard.wait(), FIRST_PROOF)
-        except TimeoutError:
-            with told():
-                raise TimeoutError(
-                    f"LISTEN did not echo within {FIRST_PROOF:g} s; is this a pooler?"
-                ) from None
+        with anyio.move_on_after(FIRST_PROOF):
+            await self._heard.wait()
+            return
+        raise DatabaseTrouble(
+            Trouble.LOST, f"LISTEN did not echo within {FIRST_PROOF:g} s; is this a pooler?"
+        )
 
     async def _stay(self, session: Session) -> None:
         closed = asyncio.Event()
         session.connection.add_termination_listener(lambda _connection: closed.set())
         while self.proved and not session.closed:
-            try:
-                await asyncio.wait_for(closed.wait(), self._trust / 3)
-            except TimeoutError:
-                continue
-            return
+            with anyio.move_on_after(self._trust / 3):
+                await closed.wait()
+                return
 
     def _lost(self, why: str) -> None:
         if self._proved_at != float("-inf"):

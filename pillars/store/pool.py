@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+import anyio
 import asyncpg
 
 from pillars.errors import DatabaseTrouble, Trouble
@@ -86,7 +87,8 @@ class Session:
     async def close(self) -> None:
         """Close in good order, or cut the connection where that takes too long."""
         try:
-            await asyncio.wait_for(self.connection.close(), CLOSE_TIMEOUT.total_seconds())
+            with anyio.fail_after(CLOSE_TIMEOUT.total_seconds()):
+                await self.connection.close()
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self.connection.terminate()
 
@@ -150,7 +152,8 @@ class Pool:
         if self._pool is None:
             return
         try:
-            await asyncio.wait_for(self._pool.close(), CLOSE_TIMEOUT.total_seconds())
+            with anyio.fail_after(CLOSE_TIMEOUT.total_seconds()):
+                await self._pool.close()
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
         self._pool = None

@@ -5,6 +5,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import anyio
+
 from pillars.errors import DatabaseTrouble
 from pillars.store.pool import Pool
 from pillars.store.rows import Final
@@ -81,14 +83,11 @@ class Results:
                 )  # so that all who ask in this turn of the loop share the look
                 with suppress(DatabaseTrouble):
                     await self.look_once()
-                try:
-                    await asyncio.wait_for(self._asked.wait(), pause)
-                except TimeoutError:
-                    pause = min(pause * 1.5, LONGEST_LOOK)
-                else:
-                    pause = (
-                        FIRST_LOOK  # somebody new: a quick job's caller should not notice the wait
-                    )
+                with anyio.move_on_after(pause) as unasked:
+                    await self._asked.wait()
+                # Somebody new: a quick job's caller should not notice the wait.
+                slower = min(pause * 1.5, LONGEST_LOOK)
+                pause = slower if unasked.cancelled_caught else FIRST_LOOK
         finally:
             self._reading = None
 

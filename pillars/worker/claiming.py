@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import anyio
+
 from pillars import log
 from pillars.errors import DatabaseTrouble
 from pillars.jobs.definition import Job
@@ -202,8 +204,7 @@ class Claimer:
 
     async def _sleep(self, seconds: float) -> bool:
         """Sleep, but not past a wake-up; returns whether one came."""
-        try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        with anyio.move_on_after(seconds):
+            await self._woken.wait()
+            return True
+        return False

@@ -4,8 +4,9 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
+
+import anyio
 
 from pillars import log
 from pillars.errors import DatabaseTrouble
@@ -94,8 +95,8 @@ class Heartbeat:
             await self._session.close()
 
     async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._nudge.wait(), seconds)
+        with anyio.move_on_after(seconds):
+            await self._nudge.wait()
 
     async def _try_to_beat(self) -> float:
         """Beat, and return the seconds until the next."""

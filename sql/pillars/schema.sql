@@ -218,6 +218,25 @@ COMMENT ON COLUMN pillars.definitions.keep IS 'What is left of a final job: full
 CREATE FUNCTION pillars.kept(name text) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN COALESCE((SELECT (definition.keep <> 'none'::text) FROM pillars.definitions definition WHERE (definition.name = kept.name)), true);
+CREATE FUNCTION pillars.lanes() RETURNS TABLE(queue text, priority integer)
+    LANGUAGE sql STABLE
+    AS $$
+with recursive lanes as (
+    (select job.queue, job.priority from pillars.jobs job where not job.parked order by job.queue, job.priority desc limit 1)
+    union all
+    select next.queue, next.priority from lanes cross join lateral (
+        (select job.queue, job.priority from pillars.jobs job
+         where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
+         order by job.priority desc limit 1)
+        union all
+        (select job.queue, job.priority from pillars.jobs job
+         where not job.parked and job.queue > lanes.queue
+         order by job.queue, job.priority desc limit 1)
+        limit 1
+    ) next
+)
+select lanes.queue, lanes.priority from lanes
+$$;
 CREATE FUNCTION pillars.make_days(days_ahead integer DEFAULT 3) RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -274,21 +293,7 @@ begin
     select array_agg(distinct freed.queue) into woken from freed;
     perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
     for lane in
-        with recursive lanes as (
-            (select job.queue, job.priority from pillars.jobs job where not job.parked order by job.queue, job.priority desc limit 1)
-            union all
-            select next.queue, next.priority from lanes cross join lateral (
-                (select job.queue, job.priority from pillars.jobs job
-                 where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
-                 order by job.priority desc limit 1)
-                union all
-                (select job.queue, job.priority from pillars.jobs job
-                 where not job.parked and job.queue > lanes.queue
-                 order by job.queue, job.priority desc limit 1)
-                limit 1
-            ) next
-        )
-        select lanes.queue, lanes.priority from lanes
+        select lanes.queue, lanes.priority from pillars.lanes() lanes
     loop
         for attempt in 1..20 loop
             with front as materialized (

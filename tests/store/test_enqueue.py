@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from gates import at_gate, gated_inserts
 from pillars import enqueue_many, job
 from pillars.errors import DatabaseTrouble, Trouble, UsageError
 from pillars.jobs.connected import connection
@@ -108,6 +109,15 @@ class TestUniqueKeys:
                 await worker.finish(claimed)
                 asked = asyncio.create_task(within(two, unique_key="k"))
                 await until(lambda: two.waits(db))
+            assert (await asked).created
+
+    async def test_one_whose_holder_ends_between_its_two_looks_inserts(self, db: str) -> None:
+        held = await put_one(db, unique_key="k")
+        async with hands(db) as (one, user):
+            async with gated_inserts(db, user):
+                asked = asyncio.create_task(within(one, unique_key="k"))
+                await at_gate(db)  # its insert met the holder; now it would read who that is
+                assert await user.cancel(held) == "cancelled"
             assert (await asked).created
 
     async def test_a_crowd_makes_one_job_and_all_get_its_id(

@@ -76,6 +76,8 @@ async def test_a_late_completion_changes_nothing(db: str) -> None:
         await move_clock(db, 2 * SECOND)
         [new] = await heir.take()
         assert await dead.finish(old, again=True) == ["lost"]
+        assert await dead.cancel(job_id) == "requested"
+        assert await dead.put_back(old) == ["lost"], "its end is the new holder's to write"
         assert (await row(db, job_id))["locked_by"] == heir.worker_id
         assert await heir.finish(new) == ["done"]
         assert await dead.finish(old, state="failed", error="late", again=True) == ["lost"]

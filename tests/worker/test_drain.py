@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from pillars import job
 from pillars.store import claiming
 from pillars.store.database import Database
+from pillars.worker.claiming import Claimer
 from pillars.worker.pillar import Worker
 from stepping import locked_tokens, put_one, row
 from support import ask, running, until, worker_for
@@ -42,9 +44,24 @@ async def started(worker: Worker) -> "asyncio.Task[None]":
     return task
 
 
-async def test_an_idle_worker_that_polls_seldom_stops_at_once(database: Database) -> None:
+async def test_an_idle_worker_that_polls_seldom_stops_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asleep: list[float] = []
+    sleep = Claimer._sleep
+
+    async def noted(claimer: Claimer, seconds: float) -> bool:
+        asleep.append(seconds)
+        try:
+            return await sleep(claimer, seconds)
+        finally:
+            asleep.pop()
+
+    monkeypatch.setattr(Claimer, "_sleep", noted)
     worker = worker_for(database, work, poll="30s", drain="20s")
     task = await started(worker)
+    await until(lambda: worker.process.listening is True)
+    await until(lambda: bool(asleep) and not worker.claimer._woken.is_set())
     assert await drained(worker, task) < 5
 
 
@@ -132,7 +149,7 @@ async def test_what_a_claim_in_flight_brings_is_released_unharmed(
     async def stopped_meanwhile(*args: Any) -> Any:
         answer = await claim(*args)
         worker.process.stopping.set()
-        return answer
+        return replace(answer, took=timedelta(0))
 
     monkeypatch.setattr(claiming, "claim", stopped_meanwhile)
     await asyncio.wait_for(worker.run(), 20)

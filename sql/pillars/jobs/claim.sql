@@ -1,7 +1,6 @@
 -- Take up to the free slots of one kind, over all lanes, in the order priority desc, run_at, job_id.
 --
--- Lanes (queue, priority) are found by a skip scan of jobs_claim in two steps: the next priority of the queue, else the next queue. The
--- front of each lane is picked without locks, then the picks are locked (skip locked) and written by ctid. A row that another changed
+-- Lanes are found by pillars.lanes(). The front of each lane is picked without locks, then the picks are locked (skip locked) and written by ctid. A row that another changed
 -- between this snapshot and its lock is locked and not written: only what the update returns was taken. Where the answer has locked < picked
 -- or taken < locked, others were faster, and the caller asks again. A claim of nothing leaves no locks row.
 -- Where $7 to $10 give places, only their lanes are looked at, each behind its place: also the skip scan would read what lies dead in front
@@ -9,23 +8,9 @@
 -- the time on the server.
 -- Locks: rows of jobs, waiting for none. $1 worker, $2 lock, $3 names, $4 free slots, $5 queues or null for all, $6 slots by queue (null:
 -- no limit), $7 place: queues, $8 place: priorities, $9 place: run_at, $10 place: job_ids.
-with recursive lanes as (
-    (select job.queue, job.priority from pillars.jobs job
-     where not job.parked and cardinality($7::text[]) = 0
-     order by job.queue, job.priority desc limit 1)
-    union all
-    select next.queue, next.priority from lanes cross join lateral (
-        (select job.queue, job.priority from pillars.jobs job
-         where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
-         order by job.priority desc limit 1)
-        union all
-        (select job.queue, job.priority from pillars.jobs job
-         where not job.parked and job.queue > lanes.queue
-         order by job.queue, job.priority desc limit 1)
-        limit 1
-    ) next
-), places as (
-    select lanes.queue, lanes.priority, '-infinity'::timestamptz as run_at, '00000000-0000-0000-0000-000000000000'::uuid as job_id from lanes
+with places as (
+    select lanes.queue, lanes.priority, '-infinity'::timestamptz as run_at, '00000000-0000-0000-0000-000000000000'::uuid as job_id
+    from pillars.lanes() lanes where cardinality($7::text[]) = 0
     union all
     select place.queue, place.priority, place.run_at, place.job_id
     from unnest($7::text[], $8::integer[], $9::timestamptz[], $10::uuid[]) place (queue, priority, run_at, job_id)

@@ -1,24 +1,8 @@
--- The lanes that have unparked rows and are not paused, highest priority first. Rides jobs_claim by a skip scan in two steps.
+-- The lanes that have unparked rows and are not paused, highest priority first. Rides jobs_claim; see pillars.lanes().
 -- Where $2 and $3 name lanes, of these only; a skip scan would read what lies dead in front of them.
 -- $1 queues or null for all, $2 known lanes: queues, $3 known lanes: priorities.
-with recursive lanes as (
-    (select job.queue, job.priority from pillars.jobs job
-     where not job.parked and cardinality($2::text[]) = 0
-     order by job.queue, job.priority desc limit 1)
-    union all
-    select next.queue, next.priority from lanes cross join lateral (
-        (select job.queue, job.priority from pillars.jobs job
-         where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
-         order by job.priority desc limit 1)
-        union all
-        (select job.queue, job.priority from pillars.jobs job
-         where not job.parked and job.queue > lanes.queue
-         order by job.queue, job.priority desc limit 1)
-        limit 1
-    ) next
-)
 select lanes.queue, lanes.priority from (
-    select lanes.queue, lanes.priority from lanes
+    select lanes.queue, lanes.priority from pillars.lanes() lanes where cardinality($2::text[]) = 0
     union all
     select known.queue, known.priority from unnest($2::text[], $3::integer[]) known (queue, priority)
 ) lanes

@@ -1,6 +1,5 @@
 -- Give running jobs back to their queue: retried, snoozed or released; but end, as cancelled, those whose end was asked for.
--- Answers done, busy or lost as finish.sql; a repeat recognises itself by its attempts row, or by finished_jobs.lock_token where it ended.
--- Wakes workers for what was released.
+-- Answers done, busy or lost as finish.sql; a repeat recognises itself by its attempts row. Wakes workers for what was released.
 --
 -- Locks rows of jobs in job_id order, waiting for none. Rides the primary key of jobs.
 -- $1 worker, $2 job_ids, $3 tokens, $4 waits (null: run_at stays), $5 whether the attempt is given back, $6 outcomes, $7 errors,
@@ -65,8 +64,6 @@ select outcome.job_id, outcome.lock_token,
                          where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token) then 'busy'
             when $10::boolean and exists (select from pillars.attempts noted_before
                          where noted_before.job_id = outcome.job_id and noted_before.lock_token = outcome.lock_token) then 'done'
-            when $10::boolean and exists (select from pillars.finished_jobs ended_before
-                         where ended_before.job_id = outcome.job_id and ended_before.lock_token = outcome.lock_token) then 'done'
             else 'lost' end as answer,
        returned.run_at - pillars.now() as run_in, (select count(*) from woken) as woken
 from outcomes outcome

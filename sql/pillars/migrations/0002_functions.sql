@@ -285,6 +285,27 @@ begin
     return expired;
 end $$;
 
+-- The lanes (queue, priority) that have unparked rows, by a skip scan of jobs_claim in two steps: the next priority of the queue, else the
+-- next queue. An `or` over both would read the whole index: 1.1 s against 3 ms on a million rows.
+create function pillars.lanes() returns table (queue text, priority integer)
+language sql stable as $$
+with recursive lanes as (
+    (select job.queue, job.priority from pillars.jobs job where not job.parked order by job.queue, job.priority desc limit 1)
+    union all
+    select next.queue, next.priority from lanes cross join lateral (
+        (select job.queue, job.priority from pillars.jobs job
+         where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
+         order by job.priority desc limit 1)
+        union all
+        (select job.queue, job.priority from pillars.jobs job
+         where not job.parked and job.queue > lanes.queue
+         order by job.queue, job.priority desc limit 1)
+        limit 1
+    ) next
+)
+select lanes.queue, lanes.priority from lanes
+$$;
+
 -- Keep the front of every lane free of names that no process has defined, and bring them back once one has. A claim would read past them
 -- every time (100,000 of them in front of a lane cost 130 ms a claim); parked, they are out of its index. Returns how many it parked.
 create function pillars.park_unknown() returns integer
@@ -308,21 +329,7 @@ begin
     select array_agg(distinct freed.queue) into woken from freed;
     perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
     for lane in
-        with recursive lanes as (
-            (select job.queue, job.priority from pillars.jobs job where not job.parked order by job.queue, job.priority desc limit 1)
-            union all
-            select next.queue, next.priority from lanes cross join lateral (
-                (select job.queue, job.priority from pillars.jobs job
-                 where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
-                 order by job.priority desc limit 1)
-                union all
-                (select job.queue, job.priority from pillars.jobs job
-                 where not job.parked and job.queue > lanes.queue
-                 order by job.queue, job.priority desc limit 1)
-                limit 1
-            ) next
-        )
-        select lanes.queue, lanes.priority from lanes
+        select lanes.queue, lanes.priority from pillars.lanes() lanes
     loop
         for attempt in 1..20 loop
             with front as materialized (
