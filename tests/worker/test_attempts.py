@@ -1,6 +1,7 @@
 """One attempt: whatever a job's code does becomes an outcome."""
 
 import asyncio
+import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -200,13 +201,13 @@ class TestDeadline:
         assert outcome.error == "TimeoutError: not done within 20ms"
 
     async def test_it_leaves_a_thread_alone_which_completes(self) -> None:
-        release, began = asyncio.Event(), asyncio.Event()
+        release, began = threading.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
 
         @job(name="slow")
         def slow() -> str:
             loop.call_soon_threadsafe(began.set)
-            asyncio.run_coroutine_threadsafe(release.wait(), loop).result(20)
+            release.wait(20)
             return "late"
 
         attempt = attempt_of(slow, timeout=timedelta(milliseconds=1))
@@ -259,13 +260,13 @@ class TestStopping:
         assert ran == []
 
     async def test_a_thread_is_left_to_itself_only_at_a_drain(self) -> None:
-        release, began = asyncio.Event(), asyncio.Event()
+        release, began = threading.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
 
         @job(name="stuck")
         def stuck() -> None:
             loop.call_soon_threadsafe(began.set)
-            asyncio.run_coroutine_threadsafe(release.wait(), loop).result(20)
+            release.wait(20)
 
         attempt = attempt_of(stuck)
         running = asyncio.create_task(attempt.run())

@@ -1,6 +1,7 @@
 """Stopping: nothing is left locked, nothing counts as a try or a crash, and it does not take long."""
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from datetime import timedelta
@@ -107,18 +108,16 @@ async def test_what_does_not_end_in_time_is_given_back_for_others(
 async def test_code_that_does_not_heed_its_cancellation_is_given_back_too(
     db: str, database: Database
 ) -> None:
-    release = asyncio.Event()
+    release, released = asyncio.Event(), threading.Event()
 
     @job(name="deaf")
     async def deaf() -> None:
         with anyio.CancelScope(shield=True):
             await release.wait()
 
-    loop = asyncio.get_running_loop()
-
     @job(name="deaf.thread")
     def deaf_thread() -> None:
-        asyncio.run_coroutine_threadsafe(release.wait(), loop).result(20)
+        released.wait(20)
 
     worker = worker_for(database, deaf, deaf_thread, drain="50ms")
     task = await started(worker)
@@ -127,6 +126,7 @@ async def test_code_that_does_not_heed_its_cancellation_is_given_back_too(
     worker.process.stopping.set()
     await until(lambda: all_free(db))
     release.set()
+    released.set()
     await asyncio.wait_for(task, 20)
     for handle in handles:
         stored = await row(db, handle._id)
@@ -143,7 +143,9 @@ async def test_what_a_claim_in_flight_brings_is_released_unharmed(
     db: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = await put_one(db)
-    worker = worker_for(database, work)
+    worker = worker_for(
+        database, work, concurrency=1
+    )  # the claim is full: no rest before the drain
     claim = claiming.claim
 
     async def stopped_meanwhile(*args: Any) -> Any:

@@ -80,7 +80,9 @@ async def test_a_channel_that_has_gone_deaf_is_given_up(database: Database) -> N
 async def test_a_worker_whose_listener_was_cut_claims_at_once_when_it_hears_again(
     db: str, database: Database
 ) -> None:
-    async with running(worker_for(database, work, poll="30s", lock="60s")) as worker:
+    async with running(
+        worker_for(database, work, poll="90s", poll_max="90s", lock="60s")
+    ) as worker:
         await until(lambda: worker.listener.proved)
         assert await ask(db, KILL) == 1
         await until(lambda: not worker.process.listening)
