@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -16,7 +17,7 @@ from pillars import log
 from pillars.service.process import FENCED, Process
 from pillars.service.running import leave
 from pillars.worker.attempts import Attempt
-from pillars.worker.holdings import Holdings, counted_clock
+from pillars.worker.holdings import Holdings, JobKey, counted_clock
 
 BLOCKED = 1.0  # seconds without a turn of the loop that are worth a warning
 LAST_FRAMES = 12
@@ -47,6 +48,7 @@ class Guard:
         self._asked = False
         self._warned = False
         self._stuck = False
+        self._told: set[JobKey] = set()
 
     def worth_a_beat(self) -> bool:
         """Whether this process may go on holding its locks."""
@@ -56,6 +58,7 @@ class Guard:
         """Look at everything once; may end the process."""
         blocked = self._blocked_for()
         self._warn(blocked)
+        self._tell_overdue()
         if self._is_stuck(blocked):
             self.fence("the loop has not turned for too long", blocked_s=round(blocked, 1))
         elif self._all_overdue():
@@ -105,12 +108,30 @@ class Guard:
     def _main_frame(self) -> FrameType | None:
         return sys._current_frames().get(self._main_thread)  # noqa: SLF001 - its documented use
 
+    def _overdue(self, limit: timedelta) -> list[Attempt]:
+        """The attempts whose code runs on although their deadline passed longer ago than `limit`."""
+        now = time.monotonic()
+        seconds = limit.total_seconds()
+        return [one for one in self._attempts() if (one.overdue_by(now) or 0.0) > seconds]
+
+    def _tell_overdue(self) -> None:
+        """A line for each attempt that its deadline has not ended: a thread, or code that swallows its cancellation."""
+        overdue = {one.key: one for one in self._overdue(self._process.settings.fence_grace)}
+        for key in overdue.keys() - self._told:
+            claimed = overdue[key].claimed
+            log.get("pillars.worker").warning(
+                log.Event.JOB_OVERDUE,
+                job_id=str(claimed.job_id),
+                job_name=claimed.name,
+                queue=claimed.queue,
+                attempt=claimed.attempt,
+                hint="it keeps its slot and its lock until its code ends",
+            )
+        self._told = set(overdue)
+
     def _all_overdue(self) -> bool:
         """Whether every slot is held by code that should have ended long ago."""
-        limit = self._process.settings.fence_grace.total_seconds()
-        now = time.monotonic()
-        overdue = [one for one in self._attempts() if (one.overdue_by(now) or 0.0) > limit]
-        return len(overdue) >= self._slots
+        return len(self._overdue(self._process.settings.loop_stuck)) >= self._slots
 
     def _check_trust(self) -> None:
         now = counted_clock()

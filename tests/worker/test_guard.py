@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from pillars import job
 from pillars.service.process import Process
@@ -166,15 +167,24 @@ async def test_jobs_that_ended_in_time_save_the_process(desk: Desk) -> None:
 
 
 async def test_a_worker_all_of_whose_slots_are_overdue_ends(desk: Desk) -> None:
-    desk.attempts = [attempt(overdue=10)]
+    desk.attempts = [attempt(overdue=11)]
     desk.guard.watch_once()
     assert desk.ended == [], "the other slot is free"
-    desk.attempts = [attempt(overdue=10), attempt(overdue=0.1)]
+    desk.attempts = [attempt(overdue=11), attempt(overdue=0.1)]
     desk.guard.watch_once()
     assert desk.ended == [], "one is only just overdue"
-    desk.attempts = [attempt(overdue=10), attempt()]
+    desk.attempts = [attempt(overdue=11), attempt()]
     desk.guard.watch_once()
     assert desk.ended == [], "one has no deadline"
-    desk.attempts = [attempt(overdue=10), attempt(overdue=10)]
+    desk.attempts = [attempt(overdue=11), attempt(overdue=11)]
     desk.guard.watch_once()
     assert desk.ended == [75]
+
+
+async def test_an_attempt_past_its_deadline_is_told_once(desk: Desk) -> None:
+    desk.attempts = [attempt(overdue=11)]
+    with capture_logs() as lines:
+        desk.guard.watch_once()
+        desk.guard.watch_once()
+    assert [line["event"] for line in lines] == ["job.overdue"]
+    assert lines[0]["job_id"] == str(desk.attempts[0].claimed.job_id)
