@@ -5,7 +5,7 @@ import smtplib
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from email.message import EmailMessage
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pillars import Context, job
 
@@ -95,6 +95,9 @@ def send_digest(ctx: Context, made: Digest) -> str:
         return "logged"
     address = urlsplit(server)
     with smtplib.SMTP(address.hostname or "localhost", address.port or 25, timeout=30) as smtp:
+        if address.username:
+            smtp.starttls()
+            smtp.login(unquote(address.username), unquote(address.password or ""))
         smtp.send_message(_mail(to, made))
     return f"sent to {to}"
 

@@ -5,61 +5,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pillars.errors import (
+        ConfigurationError as ConfigurationError,
         DatabaseTrouble as DatabaseTrouble,
-    )
-    from pillars.errors import (
         DefinitionError as DefinitionError,
-    )
-    from pillars.errors import (
         Discard as Discard,
-    )
-    from pillars.errors import (
         JobCancelled as JobCancelled,
-    )
-    from pillars.errors import (
+        JobEnded as JobEnded,
         JobExpired as JobExpired,
-    )
-    from pillars.errors import (
         JobFailed as JobFailed,
-    )
-    from pillars.errors import (
         LockLost as LockLost,
-    )
-    from pillars.errors import (
+        NotConnected as NotConnected,
         PayloadError as PayloadError,
-    )
-    from pillars.errors import (
         PillarsError as PillarsError,
-    )
-    from pillars.errors import (
         Retry as Retry,
-    )
-    from pillars.errors import (
         Snooze as Snooze,
-    )
-    from pillars.errors import (
         UnknownJob as UnknownJob,
-    )
-    from pillars.errors import (
         UsageError as UsageError,
     )
-    from pillars.jobs.connected import connect as connect
-    from pillars.jobs.connected import connection as connection
+    from pillars.jobs.connected import connect as connect, connection as connection
     from pillars.jobs.context import Context as Context
-    from pillars.jobs.definition import Job as Job
-    from pillars.jobs.definition import job as job
-    from pillars.jobs.enqueuing import Call as Call
-    from pillars.jobs.enqueuing import enqueue_many as enqueue_many
+    from pillars.jobs.definition import Job as Job, job as job
+    from pillars.jobs.enqueuing import Call as Call, enqueue_many as enqueue_many
     from pillars.jobs.handle import Handle as Handle
-    from pillars.schedules import Schedule as Schedule
-    from pillars.schedules import crontab as crontab
-    from pillars.schedules import every as every
+    from pillars.schedules import Schedule as Schedule, crontab as crontab, every as every
 
 from pillars.version import __version__ as __version__
 
 # Where each public name lives; imported when it is first asked for, so that `app --help` loads none of it.
 HOMES = {
     "Call": "pillars.jobs.enqueuing",
+    "ConfigurationError": "pillars.errors",
     "Context": "pillars.jobs.context",
     "DatabaseTrouble": "pillars.errors",
     "DefinitionError": "pillars.errors",
@@ -67,9 +42,11 @@ HOMES = {
     "Handle": "pillars.jobs.handle",
     "Job": "pillars.jobs.definition",
     "JobCancelled": "pillars.errors",
+    "JobEnded": "pillars.errors",
     "JobExpired": "pillars.errors",
     "JobFailed": "pillars.errors",
     "LockLost": "pillars.errors",
+    "NotConnected": "pillars.errors",
     "PayloadError": "pillars.errors",
     "PillarsError": "pillars.errors",
     "Retry": "pillars.errors",

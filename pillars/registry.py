@@ -42,8 +42,7 @@ def load(
     module not to import: the web app's, which the other pillars do without.
     Raises `DefinitionError` for a name defined twice, and `ConfigurationError` for a module that does not import.
     """
-    if str(project) not in sys.path:
-        sys.path.insert(0, str(project))
+    _put_first(project)
     found_jobs: dict[str, tuple[Job[..., Any], str]] = {}
     found_schedules: dict[str, tuple[Schedule, str]] = {}
     for module in _modules(jobs, JOBS, project, leave):
@@ -61,8 +60,7 @@ def load(
 
 def web_app(target: str, *, project: Path) -> Any:
     """The user's ASGI app, from "module:app"."""
-    if str(project) not in sys.path:
-        sys.path.insert(0, str(project))
+    _put_first(project)
     name, separator, attribute = target.partition(":")
     if not (name and separator and attribute):
         raise ConfigurationError(f'web: expected "module:app", got "{target}"')
@@ -73,15 +71,29 @@ def web_app(target: str, *, project: Path) -> Any:
         raise ConfigurationError(f'web: module "{name}" has no "{attribute}"') from None
 
 
+def _put_first(project: Path) -> None:
+    """Before all else: an editable install, too, puts folders on the path, behind site-packages."""
+    sys.path[:] = [str(project), *(entry for entry in sys.path if entry != str(project))]
+
+
 def _modules(package: str, default: str, project: Path, leave: str | None) -> Iterator[ModuleType]:
     here = (project / package).is_dir() or (project / f"{package}.py").is_file()
     if package == default and not here:
         return
     top = _import(package)
+    if package == default and not _stands_in(project, top):
+        raise ConfigurationError(
+            f'importing "{package}" gave {top.__file__}, not the folder of this project; give {package}/ an __init__.py'
+        )
     yield top
     for found in pkgutil.walk_packages(getattr(top, "__path__", []), prefix=f"{package}."):
         if found.name != leave:
             yield _import(found.name)
+
+
+def _stands_in(project: Path, module: ModuleType) -> bool:
+    places = [module.__file__] if module.__file__ else list(getattr(module, "__path__", []))
+    return any(Path(place).resolve().is_relative_to(project.resolve()) for place in places)
 
 
 def _import(name: str) -> ModuleType:

@@ -7,12 +7,11 @@ from typing import Any, ParamSpec
 
 import click
 
-from pillars.errors import ConfigurationError, PillarsError
+from pillars.cli.ending import code_of
+from pillars.errors import PillarsError
 from pillars.version import __version__
 
 P = ParamSpec("P")
-
-FAILED, USAGE = 1, 2
 
 
 def ending(command: Callable[P, int]) -> Callable[P, None]:
@@ -23,23 +22,10 @@ def ending(command: Callable[P, int]) -> Callable[P, None]:
         try:
             code = command(*args, **kwargs)
         except (PillarsError, BaseExceptionGroup) as raised:
-            error = _ours(raised)
-            if error is None:
-                raise
-            click.echo(f"app: {error}", err=True)
-            code = USAGE if isinstance(error, ConfigurationError) else FAILED
+            code = code_of(raised)
         sys.exit(code)
 
     return run
-
-
-def _ours(raised: BaseException) -> PillarsError | None:
-    """The error of ours that was raised, alone or in a task group."""
-    if isinstance(raised, PillarsError):
-        return raised
-    if isinstance(raised, BaseExceptionGroup):
-        return next((found for one in raised.exceptions if (found := _ours(one))), None)
-    return None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,18 +4,20 @@ import subprocess
 from collections.abc import Sequence
 from shutil import which
 
+import anyio
 import click
 
-from pillars import embedded
-from pillars.cli.postgres import cluster_of, postgres
+from pillars import embedded, log
+from pillars.cli.postgres import cluster_of, make_ready_in_dev, postgres
 from pillars.errors import ConfigurationError
 from pillars.settings import Settings, load
 
 
 def psql(arguments: Sequence[str]) -> int:
     """Run psql on the database; returns its exit code."""
-    settings = load(command="db")
+    settings = _settings()
     with postgres(settings) as found:
+        anyio.run(make_ready_in_dev, settings, found)
         program = (
             which("psql")
             if settings.database_url
@@ -28,7 +30,9 @@ def psql(arguments: Sequence[str]) -> int:
 
 def url() -> int:
     """Print the URL; the server behind it lives as long as some pillar runs."""
-    with postgres(load(command="db")) as found:
+    settings = _settings()
+    with postgres(settings) as found:
+        anyio.run(make_ready_in_dev, settings, found)
         click.echo(found.url)
     return 0
 
@@ -51,8 +55,14 @@ def reset(*, yes: bool) -> int:
     return 0
 
 
-def _of_our_own() -> Settings:
+def _settings() -> Settings:
     settings = load(command="db")
+    log.configure(level=settings.log_level, format=settings.log_format)
+    return settings
+
+
+def _of_our_own() -> Settings:
+    settings = _settings()
     if settings.database_url is not None:
         raise ConfigurationError(
             "DATABASE_URL is set: that server is not ours to stop or delete; unset it"

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import click
@@ -55,12 +55,20 @@ def _environ(settings: Settings) -> Mapping[str, str]:
     return environ
 
 
+def _hosts(url: str) -> set[str]:
+    """Every host that a URL may lead to, as libpq and asyncpg read it: in its query, too, and else from PGHOST."""
+    parts = urlsplit(url)
+    named = [parts.hostname or "", *parse_qs(parts.query).get("host", [])]
+    hosts = {host for one in named for host in one.split(",") if host}
+    hosts = hosts or set(os.environ.get("PGHOST", "").split(","))
+    return {"localhost" if host.startswith("/") else host for host in hosts}
+
+
 def _ask_about(settings: Settings, *, yes: bool) -> None:
     """Development migrates and reloads: not on somebody's real database by accident."""
     if settings.database_url is None or yes:
         return
-    host = urlsplit(settings.database_url).hostname or ""
-    if host in LOCAL:
+    if _hosts(settings.database_url) <= LOCAL:
         return
     question = f"DATABASE_URL is {masked_url(settings.database_url)}, not on this machine. Migrate and use it for development?"
     if not sys.stdin.isatty():

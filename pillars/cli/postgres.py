@@ -58,13 +58,19 @@ def migrations_of(settings: Settings) -> list[Migration]:
 
 async def make_ready(settings: Settings, found: Postgres) -> None:
     """Migrate in dev; in production only check. Raises `SchemaError` with the command that helps."""
-    migrations = migrations_of(settings)
     if settings.env == "dev":
-        for migration in await migrate.migrate(found.address, migrations):
-            log.get("pillars.migrate").info(log.Event.MIGRATION_APPLIED, migration=migration.title)
+        await make_ready_in_dev(settings, found)
         return
     session = await found.address.connect()
     try:
-        await migrate.require(session, migrations)
+        await migrate.require(session, migrations_of(settings))
     finally:
         await session.close()
+
+
+async def make_ready_in_dev(settings: Settings, found: Postgres) -> None:
+    """Migrate where this is development; in production it is for `app migrate` alone."""
+    if settings.env == "prod":
+        return
+    for migration in await migrate.migrate(found.address, migrations_of(settings)):
+        log.get("pillars.migrate").info(log.Event.MIGRATION_APPLIED, migration=migration.title)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import anyio
 
 from pillars import log, registry
+from pillars.cli.ending import code_of
 from pillars.cli.postgres import Postgres, make_ready, postgres
 from pillars.errors import PillarsError
 from pillars.jobs.connected import using
@@ -34,7 +35,10 @@ def run(role: str, flags: dict[str, Any], *, reload: bool) -> int:
     with postgres(settings) as found:
         serve = partial(_serve, cast("Role", role), settings, found, reload=reload)
         options = {"use_uvloop": settings.loop == "uvloop"}
-        code, again = anyio.run(serve, backend_options=options)
+        try:
+            code, again = anyio.run(serve, backend_options=options)
+        except Exception as raised:  # noqa: BLE001 - told, and no job's thread may outlive the heartbeat
+            code, again = code_of(raised), False
     if again:
         _begin_again(began_with)
     leave(code)

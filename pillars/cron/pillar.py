@@ -1,6 +1,5 @@
 """`app cron`: brings the database the schedules of the code, then leads or stands by until it is asked to stop."""
 
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
@@ -13,9 +12,9 @@ from pillars.errors import DatabaseTrouble
 from pillars.schedules import Schedule
 from pillars.service.presence import appear, define, stay
 from pillars.service.process import Process
+from pillars.service.surviving import Outage
 
-FIRST_WAIT = 0.1  # seconds; the wait after trouble with the database, doubling, jittered so that standbys do not come at once
-LONGEST_WAIT = 10.0
+LONGEST_WAIT = 10.0  # seconds between turns while the database is away
 FAREWELL = 1.0  # seconds to hand the lock over; the session's end says the same
 
 
@@ -26,7 +25,7 @@ class Cron:
         self.process = process
         self.schedules = schedules
         self.leader = Leader(process)
-        self._failures = 0
+        self._outage = Outage("pillars.cron", during="turn", longest=LONGEST_WAIT)
         self._shown_lead = False
 
     async def run(self) -> None:
@@ -68,17 +67,9 @@ class Cron:
         try:
             await work()
         except DatabaseTrouble as trouble:
-            if not self._failures:
-                log.get("pillars.cron").warning(
-                    log.Event.DATABASE_LOST, kind=trouble.kind.value, error=str(trouble)
-                )
-            longest = min(FIRST_WAIT * 2.0**self._failures, LONGEST_WAIT)
-            self._failures += 1
-            await self._sleep(longest * random.uniform(0.5, 1))  # noqa: S311 - not a secret
+            await self._sleep(self._outage.begun(trouble))
             return False
-        if self._failures:
-            self._failures = 0
-            log.get("pillars.cron").info(log.Event.DATABASE_BACK)
+        self._outage.ended()
         return True
 
     async def _sleep(self, seconds: float) -> None:

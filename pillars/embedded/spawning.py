@@ -7,8 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from pillars.embedded import binaries as programs
-from pillars.embedded import layout
+from pillars.embedded import binaries as programs, layout
 from pillars.embedded.accounts import Account, servant
 from pillars.embedded.clusters import Cluster
 from pillars.embedded.keeper import Orders

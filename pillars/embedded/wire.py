@@ -38,9 +38,8 @@ class Door:
 
     @property
     def url(self) -> str:
-        """The address of the database, read alike by asyncpg and by libpq (psql, pg_dump)."""
-        port = "" if self.port == PORT else f"&port={self.port}"
-        return f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(self.folder))}{port}"
+        """The address of the database, read alike by asyncpg and by libpq (psql, pg_dump). With its port: PGPORT may be set."""
+        return f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(self.folder))}&port={self.port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`@job`: a function that can be enqueued."""
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -169,7 +170,19 @@ def job(
     tags: Iterable[str] = (),
 ) -> "Decorator": ...
 def job(
-    function: Callable[..., Any] | None = None, /, *, name: str | None = None, **rules: Any
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    queue: str = "default",
+    priority: int = 0,
+    max_attempts: int = DEFAULT_ATTEMPTS,
+    max_crashes: int = DEFAULT_CRASHES,
+    timeout: Duration | None = DEFAULT_TIMEOUT,
+    backoff: waits.Backoff = None,
+    unique_key: UniqueKey | None = None,
+    keep: Keep = "full",
+    tags: Iterable[str] = (),
 ) -> Any:
     """Make a function a job.
 
@@ -179,9 +192,20 @@ def job(
     unfinished job holds it; `keep` says what is left of a final job: "full", "slim" (completed ones without payload and
     result), "failed" (only what did not complete), "none".
     """
+    rules = Rules(
+        queue=checks.checked_name(queue, "queue"),
+        priority=checks.checked_priority(priority),
+        max_attempts=checks.checked_attempts(max_attempts),
+        max_crashes=checks.checked_whole(max_crashes, "max_crashes", 1, checks.MOST_ATTEMPTS),
+        timeout=checks.checked_timeout(timeout),
+        backoff=_checked_backoff(backoff),
+        unique_key=_checked_key(unique_key),
+        keep=_checked_keep(keep),
+        tags=checks.checked_tags(tags),
+    )
     if function is None:
-        return lambda decorated: _define(decorated, name, _rules(**rules))
-    return _define(function, name, _rules(**rules))
+        return lambda decorated: _define(decorated, name, rules)
+    return _define(function, name, rules)
 
 
 class Decorator:
@@ -209,38 +233,40 @@ def _define(function: Callable[..., Any], name: str | None, rules: Rules) -> Job
             f"@job {function.__qualname__}: expected a function that returns, got a generator"
         )
     module = function.__module__.replace("__main__", "main")
+    _refuse_second(function)
     named = checks.checked_name(name or f"{module}.{function.__name__}", "job name")
     return Job(function, name=named, rules=rules)
 
 
-def _rules(
-    *,
-    queue: str = "default",
-    priority: int = 0,
-    max_attempts: int = DEFAULT_ATTEMPTS,
-    max_crashes: int = DEFAULT_CRASHES,
-    timeout: Duration | None = DEFAULT_TIMEOUT,
-    backoff: waits.Backoff = None,
-    unique_key: UniqueKey | None = None,
-    keep: Keep = "full",
-    tags: Iterable[str] = (),
-) -> Rules:
+def _refuse_second(function: Callable[..., Any]) -> None:
+    """A second job of one name in a module would silently replace the first."""
+    module = sys.modules.get(function.__module__)
+    first = vars(module).get(function.__name__) if module else None
+    if isinstance(first, Job) and _line(first.function) < _line(function):
+        raise DefinitionError(
+            f"two jobs are named {function.__name__} in {function.__module__}: lines {_line(first.function)} and {_line(function)}"
+        )
+
+
+def _line(function: Callable[..., Any]) -> int:
+    return function.__code__.co_firstlineno
+
+
+def _checked_backoff(backoff: waits.Backoff) -> waits.Backoff:
+    waits.check(backoff, what="backoff")
+    return backoff
+
+
+def _checked_key(unique_key: UniqueKey | None) -> UniqueKey | None:
+    if unique_key is None or callable(unique_key):
+        return unique_key
+    return checks.checked_text(unique_key, "unique_key")
+
+
+def _checked_keep(keep: Keep) -> Keep:
     if keep not in KEEPS:
         raise DefinitionError(f"keep: expected one of {', '.join(KEEPS)}, got {keep!r}")
-    if unique_key is not None and not callable(unique_key):
-        checks.checked_text(unique_key, "unique_key")
-    waits.check(backoff, what="backoff")
-    return Rules(
-        queue=checks.checked_name(queue, "queue"),
-        priority=checks.checked_priority(priority),
-        max_attempts=checks.checked_attempts(max_attempts),
-        max_crashes=checks.checked_whole(max_crashes, "max_crashes", 1, checks.MOST_ATTEMPTS),
-        timeout=checks.checked_timeout(timeout),
-        backoff=backoff,
-        unique_key=unique_key,
-        keep=keep,
-        tags=checks.checked_tags(tags),
-    )
+    return keep
 
 
 def _context_parameter(function: Callable[..., Any]) -> str | None:

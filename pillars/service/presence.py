@@ -14,6 +14,8 @@ from pillars.store.definitions import Definition
 from pillars.store.workers import Presence
 from pillars.version import __version__
 
+FAREWELL = 1.0  # seconds to take our row away; a database that is gone holds up no exit
+
 
 async def define(process: Process, jobs: Iterable[Job[..., Any]]) -> None:
     """Write what the code says of its jobs, where SQL enqueues and sweeps read it."""
@@ -70,5 +72,5 @@ async def stay(process: Process) -> None:
                 await appear(process, state="draining" if process.stopping.is_set() else "running")
             await anyio.sleep(pause)
     finally:
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(FAREWELL, shield=True):
             await leave(process)

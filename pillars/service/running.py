@@ -24,7 +24,6 @@ async def supervise(process: Process, run: Run, *companions: Run, abort: Run | N
     SIGTERM may repeat and means drain. A second SIGINT means now: `abort` gives back what it can within a second.
     `companions` run beside the pillar and are cancelled once it has ended.
     """
-    code = DONE
     async with anyio.create_task_group() as group:
 
         async def pillar() -> None:
@@ -32,19 +31,19 @@ async def supervise(process: Process, run: Run, *companions: Run, abort: Run | N
             group.cancel_scope.cancel()
 
         async def watch() -> None:
-            nonlocal code
             await _watch_signals(process)
             if abort is not None:
                 with anyio.move_on_after(LAST_WORDS, shield=True):
                     await abort()
-            code = INTERRUPTED
-            group.cancel_scope.cancel()
+            leave(
+                INTERRUPTED
+            )  # now: code that swallows its cancellation would hold up the task group
 
         group.start_soon(watch, name="signals")
         for companion in companions:
             group.start_soon(companion, name="companion")
         group.start_soon(pillar, name=process.role)
-    return code
+    return DONE
 
 
 async def _watch_signals(process: Process) -> None:

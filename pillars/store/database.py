@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import anyio
+
 from pillars.store.pool import APPLICATION_PATIENCE, RUNTIME_CONNECTIONS, Address, Pool, Revive
 from pillars.store.results import Results
 from pillars.store.wakeups import Wakeups
 
 APPLICATION_CONNECTIONS = 10
+FAREWELL = 0.5  # seconds for the last notifications; a poll finds what they would have told of
 
 
 class Database:
@@ -42,7 +45,8 @@ class Database:
         try:
             yield self
         finally:
-            await self.results.close()
-            await self.wakeups.close()
+            with anyio.move_on_after(FAREWELL, shield=True):
+                await self.results.close()
+                await self.wakeups.close()
             await self.pool.close()
             await self.runtime.close()

@@ -1,8 +1,8 @@
 """Connections to Postgres. Every statement of the runtime runs through `Session.rows`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ import anyio
 import asyncpg
 
 from pillars.errors import DatabaseTrouble, Trouble
+from pillars.settings import masked_url
 from pillars.store.statements import Row, Statement
 from pillars.store.trouble import told, told_of_connecting
 
@@ -67,18 +68,27 @@ class Session:
         try:
             yield
         except BaseException:
-            if not self.connection.is_closed():
-                with told():
-                    await transaction.rollback()
+            await self._clean(transaction.rollback)
             raise
         with told():
             await transaction.commit()
 
     async def reset(self) -> None:
         """Forget what somebody's code has set on the session, or locked, or listens to."""
-        if not self.connection.is_closed():
+        await self._clean(self.connection.reset)
+
+    async def _clean(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Also for a caller that is cancelled: shielded, for a moment, and a connection that cannot be cleaned is cut."""
+        if self.connection.is_closed():
+            return
+        with (
+            anyio.move_on_after(CLOSE_TIMEOUT.total_seconds(), shield=True),
+            suppress(DatabaseTrouble),
+        ):
             with told():
-                await self.connection.reset(timeout=STATEMENT_TIMEOUT.total_seconds())
+                await work()
+            return
+        self.connection.terminate()
 
     @property
     def closed(self) -> bool:
@@ -118,13 +128,20 @@ class Address:
 
     async def _open(self, settings: dict[str, str]) -> "asyncpg.Connection[asyncpg.Record]":
         named = {} if self.pooled else {"application_name": self.application_name, **settings}
-        with told_of_connecting():
-            return await asyncpg.connect(
-                self.url,
-                timeout=CONNECT_TIMEOUT.total_seconds(),
-                statement_cache_size=0 if self.pooled else 100,
-                server_settings=named or None,
-            )
+        try:
+            with told_of_connecting():
+                return await asyncpg.connect(
+                    self.url,
+                    timeout=CONNECT_TIMEOUT.total_seconds(),
+                    statement_cache_size=0 if self.pooled else 100,
+                    server_settings=named or None,
+                )
+        except DatabaseTrouble as trouble:
+            raise DatabaseTrouble(
+                trouble.kind,
+                f"no connection to {masked_url(self.url)}: {trouble}; is Postgres there, and DATABASE_URL right?",
+                sqlstate=trouble.sqlstate,
+            ) from trouble
 
 
 @dataclass(slots=True)

@@ -15,12 +15,13 @@ from pillars.store.statements import Statement
 OUTCOMES = Statement("jobs/outcomes", Final)
 FIRST_LOOK = 0.02  # seconds
 LONGEST_LOOK = 1.0
+LATEST = 253_402_300_799_000  # milliseconds: the end of the year 9999; 48 bits reach past what a datetime can say
 SKEW = timedelta(days=1)  # how far the clock of whoever made the id may be ahead
 
 
 def made_at(job_id: UUID) -> datetime:
     """When a UUIDv7 was made, to the millisecond, by its maker's clock."""
-    return datetime.fromtimestamp((job_id.int >> 80) / 1000, UTC)
+    return datetime.fromtimestamp(min(job_id.int >> 80, LATEST) / 1000, UTC)
 
 
 def not_ended_before(job_id: UUID) -> datetime:

@@ -13,8 +13,7 @@ from starlette.responses import Response
 from pillars import log
 from pillars.codec import large
 from pillars.errors import UnknownJob
-from pillars.store import enqueueing, jobs, listing, naming, redriving
-from pillars.store import stats as counting
+from pillars.store import enqueueing, jobs, listing, naming, redriving, stats as counting
 from pillars.store.database import Database
 from pillars.store.results import made_at
 from pillars.store.rows import Defaults, JobRow, NewJob, Stats

@@ -1,26 +1,23 @@
 """Claiming: how much, for which kind, from where, and when to look again."""
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import anyio
 
-from pillars import log
 from pillars.errors import DatabaseTrouble
 from pillars.jobs.definition import Job
 from pillars.service.process import Process
-from pillars.store import claiming as store
-from pillars.store import locks, settling
+from pillars.service.surviving import Outage
+from pillars.store import claiming as store, locks, settling
 from pillars.store.claiming import Claim, Claimed, Demand, Places
 from pillars.store.settling import Returned
 from pillars.worker.fronts import Front
 from pillars.worker.holdings import Holdings, counted_clock
 from pillars.worker.slots import Slots
-
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0  # seconds
 
 
 class Claimer:
@@ -83,23 +80,21 @@ class Claimer:
 
     async def run(self) -> None:
         """Claim until the process is asked to stop; what a last claim brings is the caller's to release."""
-        backoff = FIRST_BACKOFF
+        outage = Outage("pillars.worker", during="claim")
         while not self._process.stopping.is_set():
             self._woken.clear()
             try:
-                if not await self.claim_once():
-                    await self._rest()
-                backoff = FIRST_BACKOFF
+                more = await self.claim_once()
             except DatabaseTrouble as trouble:
                 self._owes_recovery = True
-                log.get("pillars.worker").warning(
-                    log.Event.DATABASE_LOST,
-                    during="claim",
-                    kind=trouble.kind.value,
-                    error=str(trouble),
-                )
-                await self._sleep(backoff * random.uniform(0.5, 1))  # noqa: S311
-                backoff = min(backoff * 2, LONGEST_BACKOFF)
+                await self._sleep(outage.begun(trouble))
+                continue
+            outage.ended()
+            if not more:
+                await self._rest()
+        if self._owes_recovery:  # or what the last claim may have brought waits for its lock to expire, and counts as a crash
+            with suppress(DatabaseTrouble):
+                await self._recover()
 
     async def claim_once(self) -> bool:
         """Ask once for each kind with free slots; returns whether there may be more to take at once."""

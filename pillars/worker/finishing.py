@@ -1,7 +1,6 @@
 """Writing outcomes, in groups: while one flush is in flight the next gathers, so nothing waits when idle and batches grow under load."""
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from uuid import UUID
 from pillars import log
 from pillars.codec import clean_text
 from pillars.errors import DatabaseTrouble, Trouble
+from pillars.service.surviving import Outage
 from pillars.store import history, settling
 from pillars.store.pool import Executor
 from pillars.store.rows import Answered, PutBack
@@ -20,7 +20,6 @@ from pillars.worker.holdings import Holdings, JobKey
 LARGEST_FLUSH = 500  # jobs in a statement
 MOST_PENDING = 2_000  # then attempts wait before handing over: memory is bounded, and no claim runs ahead of the history
 BUSY_PAUSE = 0.05  # seconds before asking again for a row that another holds
-FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 5.0  # seconds
 NO_PARTITION = "23514"
 SHORTENED = 2_000  # characters of a text that Postgres has refused
 
@@ -93,22 +92,15 @@ class Finisher:
 
     async def run(self) -> None:
         """Flush until cancelled, through any trouble with the database."""
-        backoff = FIRST_BACKOFF
+        outage = Outage("pillars.worker", during="finish")
         while True:
             await self._some.wait()
             try:
                 await self.flush_once()
-                backoff = FIRST_BACKOFF
             except DatabaseTrouble as trouble:
-                log.get("pillars.worker").warning(
-                    log.Event.DATABASE_LOST,
-                    during="finish",
-                    kind=trouble.kind.value,
-                    error=str(trouble),
-                    waiting=len(self._pending),
-                )
-                await asyncio.sleep(backoff * random.uniform(0.5, 1))  # noqa: S311
-                backoff = min(backoff * 2, LONGEST_BACKOFF)
+                await asyncio.sleep(outage.begun(trouble))
+            else:
+                outage.ended()
 
     async def flush_once(self) -> int:
         """Write one group of outcomes; returns how many are settled. What is busy is asked again by the next flush."""

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import anyio
 
-from pillars import log
 from pillars.errors import DatabaseTrouble
 from pillars.service.process import Process
+from pillars.service.surviving import Outage
 from pillars.store import locks
 from pillars.store.listener import PROOF
 from pillars.store.locks import Pulse
@@ -46,12 +46,15 @@ class Heartbeat:
         self._nudge = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="pillars-heartbeat", daemon=True)
         self._session: Session | None = None
+        self._outage = Outage("pillars.worker", during="heartbeat")
 
     def start(self) -> None:
         self._thread.start()
 
     async def stop(self) -> None:
-        """End the thread; the locks then live on until they expire."""
+        """End the thread; the locks then live on until they expire. Again does nothing."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._nudge.set)
@@ -84,19 +87,27 @@ class Heartbeat:
             self._guard.fence("the heartbeat failed", error=f"{type(error).__name__}: {error}")
 
     async def _beat_and_watch(self) -> None:
-        loop = self._loop = asyncio.get_running_loop()
-        next_at = loop.time()
-        while not self._stop.is_set():
-            if loop.time() >= next_at and self._guard.worth_a_beat():
-                next_at = loop.time() + await self._try_to_beat()
-            self._guard.watch_once()
-            await self._pause(min(max(next_at - loop.time(), 0.0), WATCH))
-        if self._session is not None:
-            await self._session.close()
+        """Beside each other: a beat may hang for longer than trust has left, and the watch is what ends a worker in time."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            async with anyio.create_task_group() as both:
+                both.start_soon(self._beat, name="beat")
+                both.start_soon(self._watch, name="watch")
+                while not self._stop.is_set():
+                    await self._nudge.wait()
+                both.cancel_scope.cancel()
+        finally:
+            await self._forget_session()
 
-    async def _pause(self, seconds: float) -> None:
-        with anyio.move_on_after(seconds):
-            await self._nudge.wait()
+    async def _beat(self) -> None:
+        while self._guard.worth_a_beat():
+            pause = await self._try_to_beat()
+            await asyncio.sleep(pause)
+
+    async def _watch(self) -> None:
+        while True:
+            self._guard.watch_once()
+            await asyncio.sleep(WATCH)
 
     async def _try_to_beat(self) -> float:
         """Beat, and return the seconds until the next."""
@@ -104,13 +115,9 @@ class Heartbeat:
             reply = await self.beat_once()
         except DatabaseTrouble as trouble:
             await self._forget_session()
-            log.get("pillars.worker").warning(
-                log.Event.DATABASE_LOST,
-                during="heartbeat",
-                kind=trouble.kind.value,
-                error=str(trouble),
-            )
+            self._outage.begun(trouble)
             return RETRY * random.uniform(0.5, 1)  # noqa: S311
+        self._outage.ended()
         if not self._stop.is_set():
             self._main.call_soon_threadsafe(self._on_reply, reply)
         return self._process.settings.heartbeat.total_seconds()

@@ -80,6 +80,11 @@ class Holdings:
         with self._guard:
             return key[1] in self._claims and key[0] in self._claims[key[1]].unsettled
 
+    def trusts(self, token: int) -> bool:
+        """Whether the claim may still be believed to be ours."""
+        with self._guard:
+            return token in self._claims and counted_clock() < self._claims[token].trusted_until
+
     def tokens(self) -> list[int]:
         with self._guard:
             return list(self._claims)

@@ -13,7 +13,8 @@ from pillars.jobs.context import Complete
 from pillars.jobs.definition import Job
 from pillars.jobs.enqueuing import session_of
 from pillars.service.presence import appear, define, leave
-from pillars.service.process import Process
+from pillars.service.process import DONE, Process
+from pillars.service.running import leave as end_process
 from pillars.store import history, settling
 from pillars.store.claiming import Claimed
 from pillars.store.listener import Listener
@@ -46,7 +47,13 @@ LAST_STEPS = 1.0  # seconds to end the heartbeat and take our row away; a databa
 class Worker:
     """One worker process. `run()` returns once it has drained."""
 
-    def __init__(self, process: Process, jobs: Mapping[str, Job[..., Any]]) -> None:
+    def __init__(
+        self,
+        process: Process,
+        jobs: Mapping[str, Job[..., Any]],
+        *,
+        end: Callable[[int], None] = end_process,
+    ) -> None:
         settings = process.settings
         wanted = {"async": settings.concurrency, "thread": settings.threads}
         kinds = {
@@ -55,6 +62,7 @@ class Worker:
         queues = dict(settings.queues) if settings.queues else None
         self.process = process
         self.jobs = jobs
+        self._end = end
         self.slots = Slots(kinds, queues)
         self.holdings = Holdings(settings.trust)
         self.claimer = Claimer(process, jobs, self.slots, self.holdings, start=self._start)
@@ -78,6 +86,9 @@ class Worker:
         self._threads = anyio.CapacityLimiter(settings.threads)
         self._crew: anyio.abc.TaskGroup | None = None
         self._idle = anyio.Event()
+        self._claiming = anyio.CancelScope()
+        self._stubborn = False
+        """Whether code goes on that was cancelled and given back."""
 
     async def run(self) -> None:
         """Serve until `process.stopping` is set, then drain."""
@@ -92,18 +103,26 @@ class Worker:
                 crew.start_soon(self.sweeper.run, name="sweeper")
                 crew.start_soon(self._heed_stopping, name="stopping")
                 self._say_ready()
-                await self.claimer.run()
+                with self._claiming:
+                    await self.claimer.run()
                 self.process.ready = False
                 await self._drain()
+                if self._stubborn:  # the task group would wait for it for ever
+                    await self._part(heartbeat)
+                    self._end(DONE)
                 crew.cancel_scope.cancel()
         finally:
-            with anyio.move_on_after(LAST_STEPS, shield=True):
-                await heartbeat.stop()
-                await leave(self.process)
+            await self._part(heartbeat)
+
+    async def _part(self, heartbeat: Heartbeat) -> None:
+        with anyio.move_on_after(LAST_STEPS, shield=True):
+            await heartbeat.stop()
+            await leave(self.process)
 
     async def _heed_stopping(self) -> None:
-        """An idle claimer sleeps for as long as its poll; a signal does not wait for that."""
+        """The drain counts from the signal on: an idle claimer is woken, and one that hangs is not waited for any longer."""
         await self.process.stopping.wait()
+        self._claiming.deadline = anyio.current_time() + self.process.settings.drain.total_seconds()
         self.claimer.wake()
 
     async def abort(self) -> None:
@@ -150,7 +169,8 @@ class Worker:
     def _start(self, claimed: Claimed) -> None:
         if self._crew is None:
             raise AssertionError("a claim was made before run()")
-        if self.process.stopping.is_set():
+        # An answer that came after its trust had run out (we were frozen) may be about jobs that run elsewhere by now.
+        if self.process.stopping.is_set() or not self.holdings.trusts(claimed.lock_token):
             self.holdings.ended((claimed.job_id, claimed.lock_token))
             released = Returned(
                 claimed.job_id, claimed.lock_token, "released", wait=None, given_back=True
@@ -238,7 +258,8 @@ class Worker:
 
     async def _drain(self) -> None:
         """Let jobs finish, then cancel them, then give back what is left; the claim in flight has come back already."""
-        with anyio.move_on_after(self.process.settings.drain.total_seconds()):
+        latest = anyio.current_time() + self.process.settings.drain.total_seconds()
+        with anyio.CancelScope(deadline=min(self._claiming.deadline, latest)):
             await self._until_idle()
             await self.finisher.written()
             return
@@ -252,6 +273,7 @@ class Worker:
             self._attempts.items()
         ):  # code that does not heed its cancellation
             del self._attempts[key]
+            self._stubborn = True
             self.finisher.take(self._settling(attempt, Released(AFTER_DRAIN)))
         with anyio.move_on_after(LAST_WRITES / 2):
             await self.finisher.written()

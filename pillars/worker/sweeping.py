@@ -5,9 +5,9 @@ import time
 
 import anyio
 
-from pillars import log
 from pillars.errors import DatabaseTrouble
 from pillars.service.process import Process
+from pillars.service.surviving import Outage
 from pillars.service.telling import tell_swept
 from pillars.store import locks
 from pillars.store.pool import Session
@@ -25,19 +25,17 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep until cancelled, through any trouble with the database."""
         pause = self._process.settings.sweep.total_seconds()
+        outage = Outage("pillars.worker", during="sweep")
         try:
             while True:
                 await anyio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - so that workers take turns
                 try:
                     await self.sweep_once()
                 except DatabaseTrouble as trouble:
-                    log.get("pillars.worker").warning(
-                        log.Event.DATABASE_LOST,
-                        during="sweep",
-                        kind=trouble.kind.value,
-                        error=str(trouble),
-                    )
+                    outage.begun(trouble)  # the next sweep is soon enough
                     await self._forget_session()
+                else:
+                    outage.ended()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._forget_session()

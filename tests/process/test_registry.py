@@ -85,3 +85,12 @@ def test_a_type_that_json_cannot_carry_is_found_at_boot(tmp_path: Path) -> None:
     assert "DefinitionError" in said
     assert "thing" in said
     assert "Traceback" not in said
+
+
+def test_a_second_job_of_one_name_in_a_module_is_refused_with_both_lines(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "jobs/twice.py",
+        JOB.format(options="", name="send") + "\n\n@job\nasync def send() -> None: ...\n",
+    )
+    assert "two jobs are named send in jobs.twice: lines 4 and 8" in load(tmp_path)

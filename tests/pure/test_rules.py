@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from pillars.schedules.reading import read
 from pillars.schedules.rules import MOST_COUNTED, START, Crontab, Interval

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from pillars.errors import ConfigurationError
-from pillars.settings import Settings, loading, masked_url, specs
-from pillars.settings import load as load_settings
+from pillars.settings import Settings, load as load_settings, loading, masked_url, specs
 
 SECRET = "0123456789abcdefghij"
 

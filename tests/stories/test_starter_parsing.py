@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from jobs import records
 from jobs.detection import Format, likely_encoding, look, refusal

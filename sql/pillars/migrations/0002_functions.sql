@@ -138,6 +138,9 @@ begin
             return 'requested';
         elsif found then
             delete from pillars.jobs held where held.job_id = cancel.job_id;
+            if to_regclass('pillars.finished_ended_' || to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD')) is null then
+                perform pillars.make_days(); -- no worker has swept for days
+            end if;
             insert into pillars.finished_jobs
             select final.* from pillars.ended(job, 'cancelled', job.last_error) final where pillars.kept(job.name);
             return 'cancelled';
