@@ -11,7 +11,7 @@ chmod 711 "$folder"
 wheel=$(ls "$folder"/dist/*.whl)
 "$here/.venv/bin/uv" pip install --quiet --python "$folder/venv/bin/python" "$wheel[dev,test]"
 mkdir -p "$folder/app/sql"
-cp -r "$here/tests" "$here/pyproject.toml" "$folder/app/"
+cp -r "$here/tests" "$here/jobs" "$here/crons" "$here/page" "$here/pyproject.toml" "$folder/app/"
 cp -r "$here/sql/app" "$folder/app/sql/"
 cd "$folder/app"
 "$folder/venv/bin/app" --version

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import pkgutil
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,20 +106,20 @@ def _import(name: str) -> ModuleType:
         raise ConfigurationError(
             f'importing "{name}" failed: no module named "{error.name}"'
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         place = _place(error)
         raise ConfigurationError(
             f'importing "{name}" failed: {type(error).__name__}: {error}{place}'
         ) from error
 
 
-def _place(error: Exception) -> str:
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if isinstance(error, SyntaxError) or traceback is None:
+def _place(error: BaseException) -> str:
+    """Where in the project it was raised; a library's own frames are of no help."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(sys.path[0])]
+    if isinstance(error, SyntaxError) or not ours:
         return ""
-    return f" ({traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno})"
+    return f" ({ours[-1].filename}:{ours[-1].lineno})"
 
 
 def _collect_jobs(module: ModuleType, found: dict[str, tuple[Job[..., Any], str]]) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 from honcho.manager import Manager
 from honcho.printer import Message, Printer
 
-READY = re.compile(r"\b(web|worker|cron)\.ready\b")
+READY = re.compile(
+    r"(?:\b|\x1b\[[0-9;]*m)(web|worker|cron)\.ready\b"
+)  # a colour may stand before it
 ASKED_TO_STOP = {130, 143}  # honcho's codes after SIGINT and SIGTERM
 
 

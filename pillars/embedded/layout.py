@@ -169,7 +169,12 @@ def _make(folder: Path, mode: int) -> None:
     try:
         folder.mkdir(0o700, parents=True, exist_ok=True)
     except PermissionError as error:
-        raise not_ours(folder) from error
+        if os.path.lexists(folder) or not os.access(folder.parent, os.R_OK):
+            raise not_ours(folder) from error
+        raise ConfigurationError(
+            f"{folder} cannot be made: {folder.parent} is not writable for the OS user with id {os.geteuid()}; "
+            "set PILLARS_ROOT to a folder that is"
+        ) from error
     if folder.stat().st_uid == os.geteuid() and folder.stat().st_mode & 0o777 != mode:
         folder.chmod(mode)
 

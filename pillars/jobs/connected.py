@@ -47,7 +47,7 @@ async def connect(url: str | None = None) -> AsyncIterator[None]:
     address = url or settings.database_url
     if address is None:
         raise NotConnected(
-            "no database: pass pillars.connect(url), or set DATABASE_URL (app db url prints that of app dev)"
+            "no database: pass pillars.connect(url), or set DATABASE_URL (of app dev: DATABASE_URL=$(app db url))"
         )
     direct = settings.database_direct_url if url is None else None
     async with using(Database(address, direct_url=direct, size=settings.pool)):

@@ -3,7 +3,7 @@
 from pillars import log
 from pillars.store.rows import Swept
 
-COUNTS = ("rescued", "failed", "cancelled", "expired", "parked")
+COUNTS = ("rescued", "failed", "cancelled", "expired")
 
 
 def tell_swept(swept: Swept | None) -> None:
@@ -11,3 +11,6 @@ def tell_swept(swept: Swept | None) -> None:
     done = {what: count for what in COUNTS if (count := getattr(swept, what, None))}
     if done:
         log.get("pillars.sweep").warning(log.Event.SWEEP_RESCUED, **done)
+    if swept is not None and swept.parked:
+        hint = "no process defines their names; select name, last_error from pillars.all_jobs where state = 'waiting'"
+        log.get("pillars.sweep").warning(log.Event.JOB_PARKED, jobs=swept.parked, hint=hint)

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import anyio
 
-from pillars.store.pool import APPLICATION_PATIENCE, RUNTIME_CONNECTIONS, Address, Pool, Revive
+from pillars.store.pool import (
+    APPLICATION_PATIENCE,
+    PLANNED_ANEW,
+    RUNTIME_CONNECTIONS,
+    Address,
+    Pool,
+    Revive,
+)
 from pillars.store.results import Results
 from pillars.store.wakeups import Wakeups
 
@@ -33,7 +40,7 @@ class Database:
         self.address = Address(url, application_name=f"pillars {role}", revive=revive)
         self.direct = replace(self.address, url=direct_url or url)
         self.pool = Pool(self.address, size, APPLICATION_PATIENCE)
-        self.runtime = Pool(self.address, RUNTIME_CONNECTIONS)
+        self.runtime = Pool(self.address, RUNTIME_CONNECTIONS, settings=PLANNED_ANEW)
         self.wakeups = Wakeups(self.pool)
         self.results = Results(self.pool)
 

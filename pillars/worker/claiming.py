@@ -45,7 +45,9 @@ class Claimer:
         self._start = start
         self._fronts = {kind: Front() for kind in slots.kinds}
         self._woken = asyncio.Event()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.Handle | None = None
+        # Ours: uvloop returns a Handle without when() for what is due within half a millisecond.
+        self._alarm_at = 0.0
         self._poll = process.settings.poll.total_seconds()
         self._owes_recovery = False
         self._starved = False
@@ -67,11 +69,11 @@ class Claimer:
         """Some job is due in `wait`: look then, unless an earlier look is set."""
         loop = asyncio.get_running_loop()
         at = loop.time() + max(wait.total_seconds(), 0.0)
-        if self._alarm is not None and loop.time() < self._alarm.when() <= at:
+        if self._alarm is not None and loop.time() < self._alarm_at <= at:
             return
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = loop.call_at(at, self.wake)
+        self._alarm, self._alarm_at = loop.call_at(at, self.wake), at
 
     def recover(self) -> None:
         """The database shows locks that we do not hold: give them back before the next claim."""

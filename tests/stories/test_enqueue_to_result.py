@@ -140,3 +140,15 @@ async def test_thousands_are_copied_and_each_runs_once(db: str, database: Databa
 
 async def ask_done(db: str, count: int) -> bool:
     return bool(await ask(db, "select count(*) = $1 from pillars.finished_jobs", count))
+
+
+@job(name="at_once", max_attempts=3, backoff="0s")
+async def at_once(ctx: Context) -> int:
+    if ctx.attempt < 3:
+        raise ValueError("again, now")
+    return ctx.attempt
+
+
+async def test_a_retry_without_a_wait_is_taken_up_at_once(database: Database) -> None:
+    async with running(worker_for(database, at_once)):
+        assert await (await at_once.enqueue()).result(timeout="20s") == 3

@@ -100,7 +100,9 @@ async def test_a_flush_that_does_not_end_the_claim_leaves_its_lock(db: str, desk
     assert await locked_tokens(db) == []
 
 
-async def test_what_is_busy_is_asked_again_and_is_in_nobodys_way(db: str, desk: Desk) -> None:
+async def test_what_is_busy_is_asked_again_and_is_in_nobodys_way(
+    db: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(finishing, "LARGEST_FLUSH", 1)
     held, free = await desk.take(db, 2)
     async with hand(db) as user, user.session.transaction():
@@ -127,7 +129,7 @@ async def test_outcomes_survive_a_database_that_is_away(db: str, desk: Desk) -> 
 
 
 async def test_a_flush_of_unknown_outcome_is_repeated_and_recognises_itself(
-    db: str, desk: Desk
+    db: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[bool] = []
     monkeypatch.setattr(finishing, "_tell", lambda _one, *, lost: told.append(lost))
@@ -147,7 +149,9 @@ async def test_a_flush_of_unknown_outcome_is_repeated_and_recognises_itself(
     assert desk.holdings.tokens() == []
 
 
-async def test_an_outcome_of_a_lost_claim_is_dropped(db: str, desk: Desk) -> None:
+async def test_an_outcome_of_a_lost_claim_is_dropped(
+    db: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[bool] = []
     monkeypatch.setattr(finishing, "_tell", lambda _one, *, lost: told.append(lost))
     [job] = await desk.take(db, 1)
@@ -194,7 +198,9 @@ async def test_a_missing_day_is_made_and_the_flush_repeated(db: str, desk: Desk)
     assert (await final(db, job.job_id))["state"] == "completed"
 
 
-async def test_whoever_comes_when_too_many_wait_waits_too(db: str, desk: Desk) -> None:
+async def test_whoever_comes_when_too_many_wait_waits_too(
+    db: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(finishing, "MOST_PENDING", 2)
     one, two, three = await desk.take(db, 3)
     await desk.finisher.put(completed(one))
