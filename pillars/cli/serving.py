@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from functools import partial
 from typing import Any, cast
 
@@ -49,13 +50,14 @@ async def _serve(
     role: Role, settings: Settings, found: Postgres, *, reload: bool
 ) -> tuple[int, bool]:
     """Run the pillar; returns its exit code, and whether to begin again with changed code."""
+    began_at = time.time()
     await make_ready(settings, found)
     try:
         defined, app = _defined(role, settings), _web_app(role, settings)
     except PillarsError as error:
         if not reload:
             raise
-        await _until_mended(settings, error)
+        await _until_mended(settings, error, began_at)
         return DONE, True
     database = Database(
         found.url, direct_url=found.direct_url, size=settings.pool, role=role, revive=found.revive
@@ -63,7 +65,7 @@ async def _serve(
     process = Process(role, settings, database)
     async with using(database):
         pillar, companions = await _wire(process, defined, app)
-        changes = _Changes(process)
+        changes = _Changes(process, began_at)
         if reload:
             companions.append(changes.watch)
         code = await supervise(
@@ -117,24 +119,25 @@ def _health(process: Process) -> list[Run]:
 class _Changes:
     """Asks the process to stop when its code changes, so that it begins again."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, began_at: float) -> None:
         self._process = process
+        self._began_at = began_at
         self.seen = False
 
     async def watch(self) -> None:
         from pillars.dev.reloading import changed
 
-        await changed(self._process.settings.project)
+        await changed(self._process.settings.project, since=self._began_at)
         self.seen = True
         self._process.stopping.set()
 
 
-async def _until_mended(settings: Settings, error: PillarsError) -> None:
+async def _until_mended(settings: Settings, error: PillarsError, began_at: float) -> None:
     """Broken code ends no process while one works on it: say what is wrong and wait for a change."""
     from pillars.dev.reloading import changed
 
     print(f"app: {error}; waiting for a change", file=sys.stderr, flush=True)
-    await changed(settings.project)
+    await changed(settings.project, since=began_at)
 
 
 def _begin_again(environ: dict[str, str]) -> None:

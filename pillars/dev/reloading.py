@@ -1,21 +1,54 @@
 """Noticing that code has changed."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from watchfiles import awatch
 
 WATCHED = {".py", ".sql", ".html", ".toml", ".env"}
 LEFT_OUT = {".venv", "node_modules", ".git", "__pycache__", ".pillars", "tests", "build", "dist"}
+GRAIN = 0.05  # seconds by which a file's time may lag behind the clock
+SETTLED = 1000  # milliseconds after which the watch surely stands
 
 
-async def changed(project: Path) -> set[Path]:
-    """Return, once some file of the project's code has changed, which."""
-    from watchfiles import Change, awatch
+async def changed(project: Path, *, since: float) -> set[Path]:
+    """Return, once some file of the project's code has changed after `since` (seconds since 1970), which.
 
-    def is_code(_change: Change, path: str) -> bool:
-        found = Path(path)
-        if LEFT_OUT & set(found.relative_to(project).parts[:-1]):
-            return False
-        return found.suffix in WATCHED or found.name == ".env"
-
-    async for changes in awatch(project, watch_filter=is_code, debounce=200):
-        return {Path(path) for _, path in changes}
+    What changed before the watch stood is found by the files' times: somebody mends a file while we are still starting.
+    """
+    settled = False
+    changes = awatch(
+        project,
+        watch_filter=lambda _change, path: _is_code(project, Path(path)),
+        debounce=200,
+        rust_timeout=SETTLED,
+        yield_on_timeout=True,
+    )
+    async for change in changes:
+        if change:
+            return {Path(path) for _, path in change}
+        if not settled:
+            settled = True
+            if found := {path for path in _code(project) if _time(path) > since - GRAIN}:
+                return found
     return set()
+
+
+def _code(project: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(project):
+        folders[:] = [one for one in folders if one not in LEFT_OUT]
+        yield from (path for file in files if _is_code(project, path := Path(folder, file)))
+
+
+def _is_code(project: Path, path: Path) -> bool:
+    if LEFT_OUT & set(path.relative_to(project).parts[:-1]):
+        return False
+    return path.suffix in WATCHED or path.name == ".env"
+
+
+def _time(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -126,3 +126,15 @@ async def test_a_second_interrupt_leaves_at_once_and_gives_jobs_back(
 
 async def done(db: str, count: int) -> bool:
     return bool(await ask(db, "select count(*) = $1 from pillars.finished_jobs", count))
+
+
+@job(name="at_once", max_attempts=3)
+async def at_once() -> int:
+    return 0
+
+
+async def test_a_retry_without_a_wait_is_taken_up_at_once_on_the_loop_that_app_runs_on(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    async with ready_app(tmp_path, db, "worker") as worker:
+        assert await (await at_once.enqueue()).result(timeout="20s") == 3, worker.output

@@ -237,3 +237,11 @@ async def test_cancels_against_claims_and_finishes_leave_every_job_in_one_place(
         db, "select count(*) from pillars.finished_jobs where state = 'cancelled'"
     )
     assert cancelled == answers.count("cancelled")
+
+
+async def test_a_job_can_be_cancelled_on_a_day_for_which_nobody_has_made_room(db: str) -> None:
+    job_id = await put_one(db)
+    await move_clock(db, timedelta(days=9))
+    async with hand(db) as user:
+        assert await user.cancel(job_id) == "cancelled"
+    assert (await final(db, job_id))["state"] == "cancelled"

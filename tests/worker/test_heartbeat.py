@@ -15,7 +15,7 @@ from pillars.worker.guarding import Guard
 from pillars.worker.heartbeat import Heartbeat
 from pillars.worker.holdings import counted_clock
 from stepping import EXPIRED, hand, locked_tokens, put, row
-from support import ask, move_clock, running, tell, until, worker_for
+from support import ask, asking, move_clock, running, tell, until, worker_for
 
 
 @job(name="work")
@@ -185,3 +185,35 @@ async def test_an_outage_costs_no_job_that_is_shorter_than_trust(
         go_on.set()
         assert await handle.result(timeout="20s") == "done"
     assert await ask(db, "select attempt || ' ' || crashes from pillars.finished_jobs") == "1 0"
+
+
+async def test_the_watch_goes_on_while_a_beat_hangs(db: str, database: Database) -> None:
+    worker = worker_for(database, work)
+    told: list[int] = []
+    guard = Guard(
+        worker.process, worker.holdings, list, slots=1,
+        on_distrusted=told.extend, end=lambda _: None,
+    )  # fmt: skip
+    heartbeat = Heartbeat(worker.process, worker.holdings, guard, on_reply=lambda _: None)
+    async with asking(db) as blocker:
+        async with blocker.transaction():
+            await blocker.execute("lock table pillars.locks in access exclusive mode")
+            heartbeat.start()
+            await until(lambda: waits_for_locks(db))
+            hanging = await ask(db, HANGING)
+            worker.holdings.take([(UUID(int=1), 7)], asked_at=counted_clock() - 60)
+            await until(lambda: told[:1] == [7])
+            assert await ask(db, HANGING) == hanging, "the beat came back before the watch looked"
+        await heartbeat.stop()
+
+
+HANGING = "select query_start from pg_stat_activity where wait_event_type = 'Lock' and query like '%sign of life%'"
+
+
+async def test_a_locked_row_about_the_process_holds_up_no_beat(db: str, database: Database) -> None:
+    worker, heartbeat = heartbeat_of(database)
+    await worker._appear("running")
+    async with asking(db) as somebody, somebody.transaction():
+        await somebody.execute("select from pillars.workers for update")
+        assert (await heartbeat.beat_once()).known
+    await heartbeat._forget_session()

@@ -15,8 +15,8 @@ with named as materialized (
     select lock.lock_token, lock.job_ids from pillars.locks lock where lock.locked_by = $1::uuid
 ), seen as (
     update pillars.workers worker set seen_at = pillars.now(), running = $4::integer, listening = $5::boolean, state = $6::text
-    where worker.worker_id = $1::uuid
-    returning worker.worker_id
+    where worker.ctid = any(array(
+        select mine.ctid from pillars.workers mine where mine.worker_id = $1::uuid for update skip locked))
 ), proof as materialized (
     select pg_notify(pillars.own_channel($1::uuid), $7::text)
 )
@@ -27,5 +27,5 @@ select array(select extended.lock_token from extended) as extended,
        array(select job.job_id from mine cross join unnest(mine.job_ids) member (job_id)
              join pillars.jobs job on job.job_id = member.job_id and job.lock_token = mine.lock_token
              where job.cancel_requested_at is not null) as ending,
-       exists (select from seen) as known,
+       exists (select from pillars.workers worker where worker.worker_id = $1::uuid) as known,
        (select count(*) from proof) as proofs

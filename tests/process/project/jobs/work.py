@@ -42,3 +42,10 @@ async def quick(number: int) -> int:
 @job(name="ping")
 async def ping() -> str:
     return "pong"
+
+
+@job(name="at_once", max_attempts=3, backoff="0s")
+async def at_once(ctx: Context) -> int:
+    if ctx.attempt < 3:
+        raise ValueError("again, now")
+    return ctx.attempt
