@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from types import EllipsisType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, get_type_hints, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    get_type_hints,
+    overload,
+)
 from uuid import UUID
 
 from pillars import backoff as waits
@@ -208,8 +218,8 @@ def job(
     return _define(function, name, rules)
 
 
-class Decorator:
-    """What `@job(...)` returns, told to type checkers; never made."""
+class Decorator(Protocol):
+    """What `@job(...)` returns, as a type checker sees it."""
 
     @overload
     def __call__(
@@ -221,8 +231,6 @@ class Decorator:
     def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> Job[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> Job[P, R]: ...
-    def __call__(self, function: Callable[..., Any], /) -> Any:
-        raise NotImplementedError
 
 
 def _define(function: Callable[..., Any], name: str | None, rules: Rules) -> Job[..., Any]:
