@@ -45,7 +45,7 @@ LEAST_LOCK = timedelta(seconds=2)  # below it a garbage collection looks like a 
 SAFE_LOCK = timedelta(seconds=15)  # below it a database failover loses every lock
 LEAST_TOKEN = 16  # characters: shorter ones can be guessed
 
-# Fractions of the lock's length (DESIGN 7): only the length is free, so their order always holds.
+# Fractions of the lock's length: only the length is free, so their order always holds.
 HEARTBEAT = 1 / 3  # two beats may fail before a lock is in doubt
 TRUST = 5 / 6  # after the last proof, jobs go on this long: they stop before another may start
 FENCE_GRACE = 2 / 15  # then they have this long to end, before the process does; 5/6 + 2/15 < 1
