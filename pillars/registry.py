@@ -93,8 +93,13 @@ def _modules(package: str, default: str, project: Path, leave: str | None) -> It
 
 
 def _stands_in(project: Path, module: ModuleType) -> bool:
+    """Whether it is the project's own, not one of its virtual environment, which often stands within the project."""
     places = [module.__file__] if module.__file__ else list(getattr(module, "__path__", []))
-    return any(Path(place).resolve().is_relative_to(project.resolve()) for place in places)
+    top = project.resolve()
+    return any(
+        top in (Path(place).resolve().parent, Path(place).resolve().parent.parent)
+        for place in places
+    )
 
 
 def _import(name: str) -> ModuleType:
@@ -116,10 +121,15 @@ def _import(name: str) -> ModuleType:
 def _place(error: BaseException) -> str:
     """Where in the project it was raised; a library's own frames are of no help."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if frame.filename.startswith(sys.path[0])]
+    ours = [frame for frame in frames if _is_ours(frame.filename)]
     if isinstance(error, SyntaxError) or not ours:
         return ""
     return f" ({ours[-1].filename}:{ours[-1].lineno})"
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a file is the project's own; its virtual environment often stands within it."""
+    return file.startswith(sys.path[0]) and "site-packages" not in file
 
 
 def _collect_jobs(module: ModuleType, found: dict[str, tuple[Job[..., Any], str]]) -> None:

@@ -24,9 +24,8 @@ OF_ONE = {
     Trouble.BUG,
     Trouble.DENIED,
 }  # the statement's fault; the connection lives
-TIMER = (
-    0.002  # seconds that a timer may come early; woken before the tick, a turn would be for nothing
-)
+# Seconds that a timer may come early; woken before the tick, a turn would be for nothing.
+TIMER = 0.002
 FIRST_WAIT = 0.25  # seconds before a schedule that failed is tried again, doubling
 LONGEST_WAIT = 60.0
 WORTH_TELLING = 3  # failures; a row is locked for a moment by any sync

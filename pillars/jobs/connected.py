@@ -31,9 +31,8 @@ async def using(database: Database) -> AsyncIterator[Database]:
             yield database
         finally:
             _of_process.remove(database)
-            with suppress(
-                ValueError
-            ):  # a fixture's teardown runs in another context, which never had it
+            # A fixture's teardown runs in another context, which never had it.
+            with suppress(ValueError):
                 _of_task.reset(token)
 
 

@@ -35,9 +35,8 @@ async def supervise(process: Process, run: Run, *companions: Run, abort: Run | N
             if abort is not None:
                 with anyio.move_on_after(LAST_WORDS, shield=True):
                     await abort()
-            leave(
-                INTERRUPTED
-            )  # now: code that swallows its cancellation would hold up the task group
+            # At once: code that swallows its cancellation would hold up the task group.
+            leave(INTERRUPTED)
 
         group.start_soon(watch, name="signals")
         for companion in companions:

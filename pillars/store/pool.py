@@ -25,7 +25,7 @@ RUNTIME_PATIENCE = timedelta(
 )  # for a connection to come free: the runtime's are never held for long
 APPLICATION_PATIENCE = timedelta(seconds=30)  # jobs hold theirs for whole transactions
 # A plan that was cached while the table was empty reads all of it once it is full (540 jobs a second where 5,400 are due), until the
-# next analyze. Planning a claim anew costs about a millisecond.
+# next analyze. Planning a claim anew costs 1.1 to 1.6 ms. Both seen in trials on two shared cores, not by bench/.
 PLANNED_ANEW = {"plan_cache_mode": "force_custom_plan"}
 RUNTIME_CONNECTIONS = 3  # claim, finish, and one for what comes up: jobs cannot starve them
 IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten

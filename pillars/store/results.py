@@ -79,9 +79,8 @@ class Results:
         try:
             while self._waiters:
                 self._asked.clear()
-                await asyncio.sleep(
-                    0
-                )  # so that all who ask in this turn of the loop share the look
+                # So that all who ask in this turn of the loop share the look.
+                await asyncio.sleep(0)
                 with suppress(DatabaseTrouble):
                     await self.look_once()
                 with anyio.move_on_after(pause) as unasked:

@@ -1,6 +1,7 @@
 """Notifications after commit, coalesced: one notifier a process costs nothing, one an insert costs two thirds of the inserts."""
 
 import asyncio
+from contextlib import suppress
 
 from pillars.errors import DatabaseTrouble
 from pillars.store.pool import Pool
@@ -34,9 +35,8 @@ class Wakeups:
         try:
             while self._queues:
                 queues, self._queues = sorted(self._queues), set()
-                await self._pool.rows(NOTIFY, queues)
+                with suppress(DatabaseTrouble):  # the jobs are stored; a poll finds them
+                    await self._pool.rows(NOTIFY, queues)
                 await asyncio.sleep(PAUSE)
-        except DatabaseTrouble:
-            self._queues.clear()  # the jobs are stored; a poll finds them
         finally:
             self._sending = None

@@ -66,7 +66,6 @@ class Finisher:
         self._holdings = holdings
         self._on_put_back = on_put_back
         self._pending: list[Settling] = []
-        self._in_flight = 0
         self._some = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -105,12 +104,10 @@ class Finisher:
     async def flush_once(self) -> int:
         """Write one group of outcomes; returns how many are settled. What is busy is asked again by the next flush."""
         group, self._pending = self._pending[:LARGEST_FLUSH], self._pending[LARGEST_FLUSH:]
-        self._in_flight = len(group)
         unsettled: Sequence[Settling] = [replace(one, again=True) for one in group]
         try:
             unsettled = await self._flush(group)
         finally:
-            self._in_flight = 0
             self._pending = [*self._pending, *unsettled]  # behind: what is busy is in nobody's way
             self._signal()
         if unsettled and len(unsettled) == len(group):

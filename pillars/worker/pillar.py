@@ -38,9 +38,8 @@ from pillars.worker.outcomes import (
 from pillars.worker.slots import Slots
 from pillars.worker.sweeping import Sweeper
 
-LAST_WRITES = (
-    0.8  # seconds after the drain for cancelled code to end and for what is left to be written
-)
+# Seconds after the drain for cancelled code to end and for what is left to be written.
+LAST_WRITES = 0.8
 LAST_STEPS = 1.0  # seconds to end the heartbeat and take our row away; a database that is gone holds up no exit
 
 
@@ -269,9 +268,8 @@ class Worker:
         self._stop(Why.DRAIN, lambda _attempt: True)
         with anyio.move_on_after(LAST_WRITES / 2):
             await self._until_idle()
-        for key, attempt in list(
-            self._attempts.items()
-        ):  # code that does not heed its cancellation
+        # Code that does not heed its cancellation.
+        for key, attempt in list(self._attempts.items()):
             del self._attempts[key]
             self._stubborn = True
             self.finisher.take(self._settling(attempt, Released(AFTER_DRAIN)))

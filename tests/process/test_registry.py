@@ -94,3 +94,23 @@ def test_a_second_job_of_one_name_in_a_module_is_refused_with_both_lines(tmp_pat
         JOB.format(options="", name="send") + "\n\n@job\nasync def send() -> None: ...\n",
     )
     assert "two jobs are named send in jobs.twice: lines 4 and 8" in load(tmp_path)
+
+
+def test_the_place_of_a_mistake_is_in_the_project_not_in_a_library(tmp_path: Path) -> None:
+    library = ".venv/lib/site-packages/deep.py"
+    write(tmp_path, library, "def fall() -> None:\n    raise KeyError('x')\n")
+    write(
+        tmp_path,
+        "jobs/bad.py",
+        "import sys\nfrom pathlib import Path\n"
+        "sys.path.append(str(Path(__file__).parent.parent / '.venv/lib/site-packages'))\n"
+        "import deep\ndeep.fall()\n",
+    )
+    said = load(tmp_path)
+    assert "bad.py:5" in said
+    assert "deep.py" not in said
+
+
+def test_a_module_that_exits_when_imported_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path, "jobs/leaves.py", "raise SystemExit(5)\n")
+    assert 'importing "jobs.leaves" failed: SystemExit: 5' in load(tmp_path)

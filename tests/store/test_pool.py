@@ -11,7 +11,7 @@ from pillars.jobs.connected import using
 from pillars.store.database import Database
 from pillars.store.enqueueing import NOW
 from pillars.store.pool import Address, Pool
-from support import until
+from support import ask, asking, tell, until
 
 
 async def test_a_job_waits_for_a_connection_for_as_long_as_it_lives(db: str) -> None:
@@ -58,3 +58,31 @@ async def test_a_port_that_nobody_listens_on_is_unreachable_in_one_line() -> Non
         await Address("postgresql://me@127.0.0.1:1/none").connect()
     assert trouble.value.kind is Trouble.UNREACHABLE
     assert "\n" not in str(trouble.value)
+
+
+async def test_a_commit_that_is_cancelled_leaves_no_transaction_to_the_next(db: str) -> None:
+    await tell(db, SLOW_COMMIT)
+    async with using(Database(db, size=1)) as database, asking(db) as gate:
+        await gate.execute("select pg_advisory_lock(7)")
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(insert)
+                await until(lambda: ask(db, WAITING))
+                scope.cancel()
+        await gate.execute("select pg_advisory_unlock(7)")
+        async with database.pool.session() as next_one:
+            assert not next_one.connection.is_in_transaction()
+    assert await ask(db, "select count(*) from words") == 0
+
+
+async def insert() -> None:
+    async with connection() as mine:
+        await mine.execute("insert into words values ('one')")
+
+
+SLOW_COMMIT = """
+create table words (word text);
+create function wait() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(7); return null; end $$;
+create constraint trigger waits after insert on words deferrable initially deferred for each row execute function wait();
+"""
+WAITING = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
