@@ -5,7 +5,10 @@
     |   |-- ConfigurationError     a setting, or a folder of the app's, is wrong
     |   |-- DefinitionError        a job or a schedule is declared wrongly
     |   |-- PayloadError           an argument or a result is not JSON of its declared type
-    |   |-- UnknownJob             no such job, or no such job definition
+    |   |-- Unknown                what was named is not there
+    |   |   |-- UnknownJob         no such job, or no such job definition
+    |   |   |-- UnknownQueue
+    |   |   `-- UnknownSchedule
     |   `-- NotConnected           work was enqueued before `app` or `pillars.connect()` opened a pool
     |-- SchemaError                the database's schema is not the one this code needs
     |-- DatabaseTrouble            Postgres did not do as asked; `kind` says in which way
@@ -22,8 +25,11 @@
 The first docstring line of a class is its message where none is given.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
+from difflib import get_close_matches
 from enum import Enum
+from typing import ClassVar, Self
 
 __all__ = [
     "ConfigurationError",
@@ -43,9 +49,14 @@ __all__ = [
     "SchemaError",
     "Snooze",
     "Trouble",
+    "Unknown",
     "UnknownJob",
+    "UnknownQueue",
+    "UnknownSchedule",
     "UsageError",
 ]
+
+MOST_NAMED = 20  # names in one line of an error
 
 
 class PillarsError(Exception):
@@ -71,8 +82,50 @@ class PayloadError(UsageError):
     """An argument or a result is not JSON of its declared type."""
 
 
-class UnknownJob(UsageError):
+class Unknown(UsageError):
+    """What was named is not there."""
+
+    thing: ClassVar = "thing"
+
+    @classmethod
+    def among(cls, name: str, known: Iterable[str]) -> Self:
+        """The error for a name that is none of `known`; it says the nearest, or a few that there are."""
+        names = list(known)
+        near = get_close_matches(name, names, n=1)
+        if near:
+            hint = f'did you mean "{near[0]}"?'
+        elif names:
+            hint = f"there are: {', '.join(names[:MOST_NAMED])}" + (
+                f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            )
+        else:
+            hint = "there is none"
+        return cls(f'no {cls.thing} named "{name[:100]}"; {hint}')
+
+
+class UnknownJob(Unknown):
     """There is no such job."""
+
+    thing = "job"
+
+    @classmethod
+    def gone(cls, job_id: object) -> Self:
+        """The error for an id of which no row is left."""
+        return cls(
+            f"no row is left of job {job_id}: it was pruned, kept by no rule, or never existed"
+        )
+
+
+class UnknownQueue(Unknown):
+    """There is no such queue."""
+
+    thing = "queue"
+
+
+class UnknownSchedule(Unknown):
+    """There is no such schedule."""
+
+    thing = "schedule"
 
 
 class NotConnected(UsageError):

@@ -1,6 +1,5 @@
 """Finding the app's jobs and schedules: every module of the packages `jobs` and `crons` is imported, its values collected."""
 
-import difflib
 import importlib
 import pkgutil
 import sys
@@ -29,9 +28,7 @@ class Registry:
         """The definition of a name; raises `UnknownJob` with the nearest one."""
         if name in self.jobs:
             return self.jobs[name]
-        near = difflib.get_close_matches(name, self.jobs, n=1)
-        hint = f'; did you mean "{near[0]}"?' if near else ""
-        raise UnknownJob(f'no job named "{name}"{hint}')
+        raise UnknownJob.among(name, self.jobs)
 
 
 def load(

@@ -88,6 +88,4 @@ class Handle(Generic[R]):
         )
 
     def _unknown(self) -> UnknownJob:
-        return UnknownJob(
-            f"no row is left of job {self._id}: it was pruned, kept by no rule, or never existed"
-        )
+        return UnknownJob.gone(self._id)

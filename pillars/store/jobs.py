@@ -16,9 +16,7 @@ async def state(executor: Executor, job_id: UUID) -> str:
     """The state of a job; raises `UnknownJob` where no row is left of it."""
     found = await executor.rows(STATE, job_id, not_ended_before(job_id))
     if not found:
-        raise UnknownJob(
-            f"no row is left of job {job_id}: it was pruned, kept by no rule, or never existed"
-        )
+        raise UnknownJob.gone(job_id)
     return found[0].state
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,9 @@ from pillars.store.pool import Executor
 from pillars.store.results import not_ended_before
 from pillars.store.rows import JobRow
 from pillars.store.statements import Statement
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 INSPECT = Statement("jobs/inspect", JobRow)
 LIST_ALL = Statement("jobs/list_all", JobRow)
@@ -60,13 +64,19 @@ async def page(executor: Executor, wanted: Wanted) -> Page:
 
 def as_json(job: JobRow) -> dict[str, Any]:
     """A job for a JSON encoder: payload and result as they are stored, digit by digit, the timeout in seconds."""
-    fields = asdict(job)
+    fields = plain(job)
     for name in ("payload", "result"):
         if fields[name] is not None:
             fields[name] = msgspec.Raw(fields[name].encode())
-    if job.timeout is not None:
-        fields["timeout"] = job.timeout.total_seconds()
     return fields
+
+
+def plain(row: "DataclassInstance") -> dict[str, Any]:
+    """A row for a JSON encoder: by its field names, lengths of time in seconds."""
+    return {
+        name: value.total_seconds() if isinstance(value, timedelta) else value
+        for name, value in asdict(row).items()
+    }
 
 
 def _statement(state: str | None) -> Statement[JobRow]:

@@ -70,7 +70,5 @@ async def _again(executor: Executor, job: JobRow) -> bool:
 async def _found(executor: Executor, job_id: UUID) -> JobRow:
     job = await find(executor, job_id)
     if job is None:
-        raise UnknownJob(
-            f"no row is left of job {job_id}: it was pruned, kept by no rule, or never existed"
-        )
+        raise UnknownJob.gone(job_id)
     return job

@@ -1,6 +1,5 @@
 """Schedules: synced from code, read and ticked by the leader, run and paused by people."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from pillars.errors import DefinitionError, UsageError
+from pillars.errors import DefinitionError, UnknownSchedule
 from pillars.store.pool import Executor, Session
 from pillars.store.rows import (
     Due,
@@ -172,7 +171,7 @@ async def sync(session: Session, schedules: Sequence[NewSchedule], *, deployment
 async def run_now(executor: Executor, name: str, job_id: UUID) -> Enqueued:
     """Make the job of a schedule now, and no tick; where its unique key is held, that job is the answer.
 
-    Works on a paused schedule, too. Raises `UsageError` where there is none of that name.
+    Works on a paused schedule, too. Raises `UnknownSchedule`.
     """
     made = await executor.rows(RUN_NOW, name, job_id)
     if not made:
@@ -181,20 +180,28 @@ async def run_now(executor: Executor, name: str, job_id: UUID) -> Enqueued:
 
 
 async def pause(executor: Executor, name: str) -> None:
-    """Stop the ticks of a schedule; raises `UsageError` where there is none of that name."""
+    """Stop the ticks of a schedule; raises `UnknownSchedule`."""
     if not await executor.rows(PAUSE, name):
         raise await _unknown(executor, name)
 
 
 async def resume(executor: Executor, name: str) -> None:
-    """Let a schedule tick again, from its next tick on; raises `UsageError` where there is none of that name."""
+    """Let a schedule tick again, from its next tick on; raises `UnknownSchedule`."""
     if not await executor.rows(RESUME, name):
         raise await _unknown(executor, name)
 
 
 async def listed(executor: Executor) -> list[Listed]:
     """Every schedule, by name."""
-    return await executor.rows(LISTED)
+    return await executor.rows(LISTED, None)
+
+
+async def find(executor: Executor, name: str) -> Listed:
+    """One schedule; raises `UnknownSchedule` with the nearest name."""
+    found = await executor.rows(LISTED, name)
+    if not found:
+        raise await _unknown(executor, name)
+    return found[0]
 
 
 def _due(row: TurnRow) -> Due | None:
@@ -217,8 +224,5 @@ def _swept(row: TurnRow) -> Swept | None:
     return Swept(row.swept, row.rescued, row.failed, row.cancelled, row.expired, row.parked)
 
 
-async def _unknown(executor: Executor, name: str) -> UsageError:
-    names = [row.name for row in await executor.rows(NAMES)]
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
-    return UsageError(f'no schedule named "{name[:100]}"{hint}')
+async def _unknown(executor: Executor, name: str) -> UnknownSchedule:
+    return UnknownSchedule.among(name, [row.name for row in await executor.rows(NAMES)])

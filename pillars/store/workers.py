@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from pillars.store.health import FRESH
 from pillars.store.pool import Executor
+from pillars.store.rows import ProcessRow
 from pillars.store.statements import Nothing, Statement
 
 APPEAR = Statement("workers/appear", Nothing)
 LEAVE = Statement("workers/leave", Nothing)
+LIST = Statement("workers/list", ProcessRow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +46,8 @@ async def appear(executor: Executor, presence: Presence) -> None:
 async def leave(executor: Executor, worker_id: UUID) -> None:
     """Remove the row of a process that ends."""
     await executor.rows(LEAVE, worker_id)
+
+
+async def listed(executor: Executor) -> list[ProcessRow]:
+    """Every process that has a row, workers first."""
+    return await executor.rows(LIST, FRESH)

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
@@ -88,9 +87,7 @@ class Api:
         """The name's definition. Before any process has defined its jobs, every name is taken, as SQL takes it."""
         found = await naming.defaults(self._pool, name)
         if found is None and (names := await naming.defined_names(self._pool)):
-            near = get_close_matches(name, names, n=1)
-            hint = f'did you mean "{near[0]}"?' if near else f"there are: {', '.join(names[:20])}"
-            raise UnknownJob(f'no job named "{name}"; {hint}')
+            raise UnknownJob.among(name, names)
         return found
 
 
@@ -105,9 +102,7 @@ def _job_id(request: Request) -> UUID:
 
 
 def _unknown(job_id: UUID) -> UnknownJob:
-    return UnknownJob(
-        f"no row is left of job {job_id}: it was pruned, kept by no rule, or never existed"
-    )
+    return UnknownJob.gone(job_id)
 
 
 def _counted(counted: Stats) -> dict[str, Any]:

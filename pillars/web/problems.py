@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from pillars import log
 from pillars.codec import clean_text, to_json
-from pillars.errors import DatabaseTrouble, Trouble, UnknownJob, UsageError
+from pillars.errors import DatabaseTrouble, Trouble, Unknown, UsageError
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 LONGEST_DETAIL = 1000  # characters
@@ -44,7 +44,7 @@ async def of_http(_request: Request, error: Exception) -> Response:
 
 
 async def of_usage(_request: Request, error: Exception) -> Response:
-    return problem(404 if isinstance(error, UnknownJob) else 400, str(error))
+    return problem(404 if isinstance(error, Unknown) else 400, str(error))
 
 
 async def of_database(request: Request, raised: Exception) -> Response:
