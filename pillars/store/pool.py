@@ -195,8 +195,11 @@ class Pool:
         session = Session(connection)
         try:
             yield session
-        except DatabaseTrouble as trouble:
-            await self._part_with(trouble)
+        except (DatabaseTrouble, asyncpg.ReadOnlySQLTransactionError) as error:
+            if not isinstance(error, DatabaseTrouble) or error.kind is Trouble.READ_ONLY:
+                await (
+                    pool.expire_connections()
+                )  # a standby answers reads for ever: the next finds the primary
             raise
         finally:
             with told():
@@ -216,11 +219,6 @@ class Pool:
                     f"no connection of the pool's {self.size} came free in {patience}; "
                     "raise PILLARS_POOL, or hold them for shorter",
                 ) from error
-
-    async def _part_with(self, trouble: DatabaseTrouble) -> None:
-        """A standby answers reads for ever: leave all its connections, so that the next finds the primary."""
-        if trouble.kind is Trouble.READ_ONLY and self._pool is not None:
-            await self._pool.expire_connections()
 
     def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
         if self._pool is None:

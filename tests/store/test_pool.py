@@ -3,15 +3,21 @@
 from datetime import timedelta
 
 import anyio
+import asyncpg
 import pytest
 
-from pillars import connection
+from pillars import connection, job
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.jobs.connected import using
+from pillars.store import queues
 from pillars.store.database import Database
 from pillars.store.enqueueing import NOW
 from pillars.store.pool import Address, Pool
 from support import ask, asking, tell, until
+
+
+@job(name="pool.write")
+async def write() -> None: ...
 
 
 async def test_a_job_waits_for_a_connection_for_as_long_as_it_lives(db: str) -> None:
@@ -86,3 +92,24 @@ create function wait() returns trigger language plpgsql as $$ begin perform pg_a
 create constraint trigger waits after insert on words deferrable initially deferred for each row execute function wait();
 """
 WAITING = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+
+
+async def test_connections_to_a_server_that_only_reads_are_left_behind(db: str) -> None:
+    name = await ask(db, "select current_database()")
+    async with using(Database(db, size=1)) as database:
+        await tell(db, f'alter database "{name}" set default_transaction_read_only = on')
+        with pytest.raises(DatabaseTrouble) as trouble:
+            await write.enqueue()
+        assert trouble.value.kind is Trouble.READ_ONLY
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):  # as code of the app's meets it
+            async with connection() as mine:
+                await mine.execute("delete from pillars.jobs")
+        await database.runtime.rows(NOW)  # of the other pool, which has noticed nothing yet
+        async with asking(db) as admin:
+            await admin.execute("set default_transaction_read_only = off")
+            await admin.execute(f'alter database "{name}" reset default_transaction_read_only')
+        await write.enqueue()
+        with pytest.raises(DatabaseTrouble):
+            await queues.pause(database.runtime, "default")
+        await queues.pause(database.runtime, "default")
+        assert await ask(db, "select count(*) from pillars.jobs") == 1
