@@ -3,7 +3,7 @@
 RUN := .venv/bin/uv run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev fmt check test coverage schema wheel accept lock ci
+.PHONY: help dev fmt check test coverage schema wheel pythons accept lock ci
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -36,8 +36,11 @@ coverage: .venv/bin/uv ## the tests, with branch coverage and its floor
 schema: .venv/bin/uv ## dump the migrated schema to sql/pillars/schema.sql
 	$(RUN) python deploy/schema.py > sql/pillars/schema.sql
 
-wheel: .venv/bin/uv ## build the wheel, install it in a fresh folder, run the smoke tests on it
+wheel: .venv/bin/uv ## build the wheel, try it in an empty folder, run the smoke tests on it
 	sh deploy/wheel.sh
+
+pythons: .venv/bin/uv ## the same on every Python that is supported, by plain pip too
+	sh deploy/pythons.sh
 
 accept: .venv/bin/uv ## run the issue's acceptance on real settings and print what was seen
 	$(RUN) python deploy/accept.py

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the wheel, install it where no source is, and run the smoke tests on it.
+# Build the wheel, install it where no source is, try it in an empty folder, and run the smoke tests on it.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 python=${PYTHON:-python3}
@@ -10,6 +10,8 @@ chmod 711 "$folder"
 "$here/.venv/bin/uv" venv --quiet --python "$python" "$folder/venv"
 wheel=$(ls "$folder"/dist/*.whl)
 "$here/.venv/bin/uv" pip install --quiet --python "$folder/venv/bin/python" "$wheel[dev,test]"
+mkdir -m 711 "$folder/empty"
+(cd "$folder/empty" && "$folder/venv/bin/python" "$here/deploy/empty.py" "$folder/empty")
 mkdir -p "$folder/app/sql"
 cp -r "$here/tests" "$here/jobs" "$here/crons" "$here/page" "$here/pyproject.toml" "$folder/app/"
 cp -r "$here/sql/app" "$folder/app/sql/"
