@@ -196,7 +196,11 @@ class Pool:
         try:
             yield session
         except DatabaseTrouble as trouble:
-            await self._part_with(trouble)
+            if trouble.kind is Trouble.READ_ONLY:
+                await self._part_with_standby()
+            raise
+        except asyncpg.ReadOnlySQLTransactionError:  # of a statement of the caller's own
+            await self._part_with_standby()
             raise
         finally:
             with told():
@@ -217,9 +221,9 @@ class Pool:
                     "raise PILLARS_POOL, or hold them for shorter",
                 ) from error
 
-    async def _part_with(self, trouble: DatabaseTrouble) -> None:
-        """A standby answers reads for ever: leave all its connections, so that the next finds the primary."""
-        if trouble.kind is Trouble.READ_ONLY and self._pool is not None:
+    async def _part_with_standby(self) -> None:
+        """It answers reads for ever: leave all its connections, so that the next finds the primary."""
+        if self._pool is not None:
             await self._pool.expire_connections()
 
     def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
