@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 from datetime import timedelta
 from typing import TypeVar
 
-from pillars.errors import DatabaseTrouble, Trouble, UsageError
+from pillars.errors import DatabaseTrouble, NotConnected, Trouble, UsageError
 
 T = TypeVar("T")
 
@@ -39,6 +39,8 @@ def done_by(
             raise asyncio.CancelledError
         return await work()
 
+    if loop.is_closed():
+        raise NotConnected
     answer = asyncio.run_coroutine_threadsafe(errand(), loop)
     try:
         return answer.result(patience.total_seconds())
