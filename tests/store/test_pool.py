@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import anyio
+import asyncpg
 import pytest
 
 from pillars import connection
@@ -86,3 +87,22 @@ create function wait() returns trigger language plpgsql as $$ begin perform pg_a
 create constraint trigger waits after insert on words deferrable initially deferred for each row execute function wait();
 """
 WAITING = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
+
+
+async def test_a_standby_that_refuses_a_write_of_the_callers_is_left_for_the_primary(
+    db: str,
+) -> None:
+    name = await ask(db, "select current_database()")
+    async with using(Database(db, size=1)):
+        await tell(db, f'alter database "{name}" set default_transaction_read_only = on')
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await write()
+        async with asking(db) as admin:
+            await admin.execute("set default_transaction_read_only = off")
+            await admin.execute(f'alter database "{name}" reset default_transaction_read_only')
+        await write()
+
+
+async def write() -> None:
+    async with connection() as mine:
+        await mine.execute("create table words (word text)")

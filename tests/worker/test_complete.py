@@ -16,12 +16,12 @@ from callers import AWAITED, KINDS, Kind, sqlalchemy_url
 from pillars import Context, JobFailed, LockLost, UsageError, job
 from pillars.jobs.definition import Job, Keep
 from pillars.store import settling
-from pillars.store.borrowed import Borrowed, BorrowedNow
+from pillars.store.borrowed import Borrowed, BorrowedNow, borrow
 from pillars.store.database import Database
 from pillars.store.settling import Ended
 from pillars.worker import completing, finishing
-from stepping import hand, locked_tokens
-from support import ask, asking, running, tell, until, worker_for
+from stepping import hand, locked_tokens, places_of, put_one
+from support import ask, asking, move_clock, running, tell, until, worker_for
 
 TABLE = "create table effects (n integer)"
 TELL_STATE = "select state || ' ' || attempt from pillars.finished_jobs"
@@ -200,6 +200,28 @@ async def test_a_job_that_completes_itself_leaves_the_same_row_as_one_that_retur
     told = [[{k: v for k, v in one.items() if k not in own} for one in some] for some in rows]
     assert told[0] == told[1]
     assert all(one["started_at"] <= one["finished_at"] for one in rows[0])
+
+
+async def test_a_day_that_the_history_lacks_is_made(db: str) -> None:
+    await put_one(db)
+    async with hand(db) as worker:
+        [claimed] = await worker.take()
+        await move_clock(db, timedelta(days=10))
+        ended = Ended(claimed.job_id, claimed.lock_token, "completed", "full")
+        borrowed = borrow(worker.session.connection, otherwise="")
+        assert await settling.complete(borrowed, ended) == "done"
+        assert await settling.complete(borrowed, ended) == "lost"
+    assert await places_of(db, claimed.job_id) == (0, 1)
+
+
+async def test_an_older_claims_token_completes_nothing(db: str) -> None:
+    await put_one(db)
+    async with hand(db) as worker:
+        [claimed] = await worker.take()
+        ended = Ended(claimed.job_id, claimed.lock_token - 1, "completed", "full")
+        borrowed = borrow(worker.session.connection, otherwise="")
+        assert await settling.complete(borrowed, ended) == "lost"
+    assert await places_of(db, claimed.job_id) == (1, 0)
 
 
 TAKE_HISTORY = "delete from pillars.finished_jobs returning *"
