@@ -30,36 +30,38 @@ def done_by(
     """
     if running_loop() is loop:
         raise UsageError(f"{what}: expected a thread of its own, got the loop's; {instead}")
-    begun = (
-        threading.Lock()
-    )  # taken for good by whoever is first: the loop to begin, or us to give up
+    if loop.is_closed():
+        raise NotConnected
+    # Taken for good by whoever is first: the loop to begin, or we to give up.
+    begun = threading.Lock()
 
     async def errand() -> T:
         if not begun.acquire(blocking=False):
             raise asyncio.CancelledError
         return await work()
 
-    if loop.is_closed():
-        raise NotConnected
     answer = asyncio.run_coroutine_threadsafe(errand(), loop)
     try:
         return answer.result(patience.total_seconds())
     except (TimeoutError, CancelledError) as error:
-        if (
-            answer.done() and not answer.cancelled()
-        ):  # in the last moment; or the timeout was its own
+        stopped = answer.cancelled()
+        if answer.done() and not stopped:  # in the last moment; or the timeout is the work's own
             return answer.result()
-        why = "it stops" if answer.done() else f"not within {patience.total_seconds():g} s"
         answer.cancel()
-        if begun.acquire(blocking=False):
-            raise DatabaseTrouble(
-                Trouble.UNREACHABLE,
-                f"{what}: the process's loop did not begin it ({why}), so nothing was written; does blocking code hold the loop?",
-            ) from error
-        raise DatabaseTrouble(
+        why = "it stops" if stopped else f"not within {patience.total_seconds():g} s"
+        raise _unanswered(what, why, begun=not begun.acquire(blocking=False)) from error
+
+
+def _unanswered(what: str, why: str, *, begun: bool) -> DatabaseTrouble:
+    if begun:
+        return DatabaseTrouble(
             Trouble.LOST,
             f"{what}: the process's loop began it and gave no answer ({why}); it may have been written",
-        ) from error
+        )
+    return DatabaseTrouble(
+        Trouble.UNREACHABLE,
+        f"{what}: the process's loop did not begin it ({why}), so nothing was written; does blocking code hold the loop?",
+    )
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,26 +22,29 @@ from stepping import row
 from support import ask, asking, running, tell, worker_for
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "transactions.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-PYTHON = [code for language, code in BLOCKS if language == "python"]
-[SQL] = [code for language, code in BLOCKS if language == "sql"]
-THE_JOB, *EXAMPLES = PYTHON
 # The second order for an address fails where the hardest failures are: at the commit.
 ORDERS = """create table orders (
     id integer generated always as identity primary key, email text not null, paid integer not null default 0,
     unique (email) deferrable initially deferred)"""
 
 
+@cache
+def blocks(language: str) -> list[str]:
+    """The page's code in that language, in order."""
+    page = PAGE.read_text("utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
 def saying(*words: str) -> str:
     """The one example that has all these words."""
-    [found] = [code for code in EXAMPLES if all(word in code for word in words)]
-    return str(found)
+    [found] = [code for code in blocks("python")[1:] if all(word in code for word in words)]
+    return found
 
 
 def names_of(code: str, **given: Any) -> dict[str, Any]:
     """What an example defines, beside the job that all of them enqueue."""
     names: dict[str, Any] = {"__name__": "jobs.mail", **given}
-    for each in (THE_JOB, code):
+    for each in (blocks("python")[0], code):
         exec(compile(each, str(PAGE), "exec"), names)
     return names
 
@@ -120,7 +124,7 @@ async def test_the_job_exists_exactly_when_the_order_does(
 async def test_plain_sql_enqueues_the_same_job(db: str, database: Database) -> None:
     await tell(db, ORDERS)
     async with asking(db) as connection:
-        await connection.execute(SQL)
+        await connection.execute(*blocks("sql"))
     send_receipt = names_of("")["send_receipt"]
     [job_id] = await ask(db, "select array_agg(job_id::text) from pillars.jobs")
     async with running(worker_for(database, send_receipt)):
@@ -166,4 +170,4 @@ def test_every_example_of_the_page_is_run() -> None:
         saying(word)
         for word in ("enqueue_many", "await ctx.complete", "ctx.complete_now", "remind_later")
     ]
-    assert sorted(run) == sorted(EXAMPLES)
+    assert sorted(run) == sorted(blocks("python")[1:])
