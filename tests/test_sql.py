@@ -13,7 +13,7 @@ import pytest
 
 import pillars.store
 from pillars.store import statements
-from pillars.store.statements import Statement
+from pillars.store.statements import Portable, Statement
 from support import asking
 
 FILES = sorted(
@@ -34,9 +34,20 @@ def declared() -> dict[str, Statement[Any]]:
     found: dict[str, Statement[Any]] = {}
     for module in pkgutil.iter_modules(pillars.store.__path__, "pillars.store."):
         for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, Statement):
+            if isinstance(value, Portable):
+                found |= {one.name: one for one in (value.numbered, value.named)}
+            elif isinstance(value, Statement):
                 found[value.name] = value
     return found
+
+
+def numbered(text: str) -> tuple[str, list[str]]:
+    """A statement with named parameters as asyncpg takes it, and how its contract must name each."""
+    code = text[text.index(_first_code_line(text)) :]
+    names = list(dict.fromkeys(re.findall(r"(?<![:\w]):([a-z_]+)", code)))
+    for number, name in enumerate(names, start=1):
+        code = re.sub(rf"(?<!:):{name}\b", f"${number}", code)
+    return code, [f":{name}" for name in names]
 
 
 def kind_of(annotation: Any) -> str:
@@ -59,9 +70,17 @@ async def test_a_statement_is_valid_and_opens_with_its_contract(db: str, name: s
     assert text.startswith("-- "), "a statement file opens with its contract"
     if name in SCRIPTS:
         return
+    documented = text.partition("\n" + _first_code_line(text))[0]
     async with asking(db) as connection:
+        if name.endswith("_named"):
+            code, names = numbered(text)
+            prepared = await connection.prepare(code)
+            assert len(names) == len(prepared.get_parameters()) > 0
+            assert not [
+                one for one in names if f"{one} " not in documented and f"{one}," not in documented
+            ]
+            return
         prepared = await connection.prepare(text)
-        documented = text.partition("\n" + _first_code_line(text))[0]
         for number in range(1, len(prepared.get_parameters()) + 1):
             assert f"${number} " in documented or _in_a_range(number, documented), (
                 f"${number} is not named"
@@ -71,8 +90,9 @@ async def test_a_statement_is_valid_and_opens_with_its_contract(db: str, name: s
 @pytest.mark.parametrize("name", sorted(declared()))
 async def test_a_statement_fills_its_dataclass(db: str, name: str) -> None:
     statement = declared()[name]
+    text = numbered(statement.text)[0] if name.endswith("_named") else statement.text
     async with asking(db) as connection:
-        prepared = await connection.prepare(statement.text)
+        prepared = await connection.prepare(text)
         columns = [(column.name, _kind(column)) for column in prepared.get_attributes()]
     hints = typing.get_type_hints(statement.row)
     fields = [

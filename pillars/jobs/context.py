@@ -1,17 +1,23 @@
 """What a running job knows of itself."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pillars.jobs.connected import connection
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-Complete = Callable[[object, Any], Awaitable[None]]
+
+class Complete(Protocol):
+    """Ends the job that runs, inside a transaction of its own: awaited, or at once."""
+
+    def __call__(self, result: object, connection: Any, /) -> Coroutine[Any, Any, None]: ...
+
+    def now(self, result: object, connection: Any, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +43,15 @@ class Context:
         """A transaction on the jobs' own pool, as an asyncpg connection: `async with ctx.connection() as connection:`."""
         return connection()
 
-    async def complete(self, result: object = None, *, connection: Any) -> None:
+    def complete(self, result: object = None, *, connection: Any) -> Coroutine[Any, Any, None]:
         """Complete the job inside the transaction of `connection`, so that its effects and its end commit together.
 
-        Raises `LockLost` where the job was given to another worker: let it travel, and the transaction rolls back.
+        `connection` is of any kind that `configure(connection=...)` takes. Raises `LockLost` where the job was given to another
+        worker, and `DatabaseTrouble` where another transaction holds its row for seconds (an open `pillars.cancel`): let them travel,
+        and the transaction rolls back.
         """
-        await self._complete(result, connection)
+        return self._complete(result, connection)
+
+    def complete_now(self, result: object = None, *, connection: Any) -> None:
+        """As `complete`, for a `def` job and a connection or session that blocks."""
+        self._complete.now(result, connection)

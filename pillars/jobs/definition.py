@@ -26,7 +26,7 @@ from pillars.durations import Duration, duration
 from pillars.errors import DefinitionError, UsageError
 from pillars.jobs import options as checks
 from pillars.jobs.context import Context
-from pillars.jobs.enqueuing import Call, enqueue_call
+from pillars.jobs.enqueuing import Call, enqueue_call, enqueue_call_now
 from pillars.jobs.handle import Handle, checked_id
 from pillars.jobs.options import AS_DEFINED, Options
 
@@ -88,6 +88,14 @@ class Job(Generic[P, R]):
         """
         return await enqueue_call(Call(self, args, kwargs, AS_DEFINED))
 
+    def enqueue_now(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """Store a job with these arguments from code without a loop: a `def` job, a view in a thread, a script.
+
+        This process's loop does it, on its pool; returns once it is committed. Raises as `enqueue`, `UsageError` on the loop's own
+        thread, and `NotConnected` outside `app` and `connect()`, where `configure(connection=...)` is the way.
+        """
+        return enqueue_call_now(Call(self, args, kwargs, AS_DEFINED))
+
     def call(self, *args: P.args, **kwargs: P.kwargs) -> "Call[R]":
         """The job with these arguments as a value, for `enqueue_many` and schedules."""
         return Call(self, args, kwargs, AS_DEFINED)
@@ -110,7 +118,8 @@ class Job(Generic[P, R]):
         """The job with options for one enqueue; what is not given is as defined.
 
         `run_at` (aware) or `run_in` is not before; `expires_in` counts from then; `timeout=None` means no limit;
-        `context` is why, for people; `connection` is an open connection in whose transaction the job is stored.
+        `context` is why, for people; `connection` is an open connection or session of asyncpg, psycopg 3 or SQLAlchemy: the job
+        exists exactly when its transaction commits, at once where it has none, and what its driver raises is left as it is.
         """
         if run_at is not None and run_in is not None:
             raise UsageError("run_at and run_in: expected one of them, got both")
@@ -151,6 +160,10 @@ class Configured(Generic[P, R]):
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Store a job with these arguments and options; as `Job.enqueue`."""
         return await enqueue_call(self.call(*args, **kwargs))
+
+    def enqueue_now(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """Store a job from code without a loop; as `Job.enqueue_now`, or in the transaction of a `connection` that blocks."""
+        return enqueue_call_now(self.call(*args, **kwargs))
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> "Call[R]":
         """The job with these arguments and options as a value."""

@@ -10,14 +10,15 @@ from uuid import UUID
 
 from pillars import log
 from pillars.codec import WARN_PAYLOAD
-from pillars.errors import UsageError
+from pillars.errors import NotConnected, UsageError
 from pillars.jobs import options as checks
 from pillars.jobs.connected import current
+from pillars.jobs.crossing import done_by
 from pillars.jobs.handle import Handle
 from pillars.jobs.options import Options
 from pillars.store import enqueueing as store
-from pillars.store.pool import Session
-from pillars.store.rows import NewJob
+from pillars.store.borrowed import borrow, borrow_now
+from pillars.store.rows import Enqueued, NewJob
 
 if TYPE_CHECKING:
     from pillars.jobs.definition import Job
@@ -95,15 +96,41 @@ async def enqueue_call(call: Call[R]) -> Handle[R]:
     if call.connection is None:
         stored = await store.enqueue(current(), call.new_job())
     else:
-        stored = await store.enqueue_within(session_of(call.connection), call.new_job())
+        borrowed = borrow(call.connection, otherwise="call enqueue_now(...), without await")
+        [stored] = await store.enqueue_borrowed(borrowed, [call.new_job()])
     return Handle(call.job, stored.job_id)
+
+
+def enqueue_call_now(call: Call[R]) -> Handle[R]:
+    """Store one call from code without a loop: on its connection, or by this process's loop."""
+    if call.connection is None:
+        stored = _by_the_loop(call.job.name, call.new_job())
+    else:
+        borrowed = borrow_now(call.connection, otherwise="write await ….enqueue(…)")
+        [stored] = store.enqueue_borrowed_now(borrowed, [call.new_job()])
+    return Handle(call.job, stored.job_id)
+
+
+def _by_the_loop(name: str, job: NewJob) -> Enqueued:
+    try:
+        database = current()
+    except NotConnected:
+        raise NotConnected(
+            "no database: pass configure(connection=...), or run this inside `app` or `async with pillars.connect():`"
+        ) from None
+    return done_by(
+        database.loop,
+        lambda: store.enqueue(database, job),
+        what=f"enqueue_now of {name}",
+        instead="write await ….enqueue(…)",
+    )
 
 
 async def enqueue_many(calls: Iterable[Call[R]], *, connection: Any = None) -> list[Handle[R]]:
     """Store jobs in one statement, or by COPY from a thousand on: all of them or none.
 
     Returns their handles in order; where a unique key is held already, or comes twice, the handle is the first's.
-    `connection` is an open connection in whose transaction they are stored.
+    `connection` is an open connection or session in whose transaction they are stored, as for `configure`.
     """
     listed = list(calls)
     if not listed:
@@ -114,12 +141,6 @@ async def enqueue_many(calls: Iterable[Call[R]], *, connection: Any = None) -> l
     if connection is None:
         stored = await store.enqueue_many(current(), jobs)
     else:
-        stored = await store.enqueue_many_within(session_of(connection), jobs)
+        borrowed = borrow(connection, otherwise="call enqueue_now(...) of each job with it")
+        stored = await store.enqueue_borrowed(borrowed, jobs)
     return [Handle(call.job, row.job_id) for call, row in zip(listed, stored, strict=True)]
-
-
-def session_of(connection: Any) -> Session:
-    """A caller's own connection, for statements of ours inside its transaction."""
-    if hasattr(connection, "fetch") and hasattr(connection, "is_in_transaction"):
-        return Session(connection)
-    raise UsageError(f"connection: expected an asyncpg connection, got {type(connection).__name__}")

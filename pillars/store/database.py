@@ -1,11 +1,13 @@
 """What a process holds of Postgres."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import anyio
 
+from pillars.errors import NotConnected
 from pillars.store.pool import (
     APPLICATION_PATIENCE,
     PLANNED_ANEW,
@@ -43,10 +45,19 @@ class Database:
         self.runtime = Pool(self.address, RUNTIME_CONNECTIONS, settings=PLANNED_ANEW)
         self.wakeups = Wakeups(self.pool)
         self.results = Results(self.pool)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop on which the pools work: the one that opened them."""
+        if self._loop is None:
+            raise NotConnected
+        return self._loop
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Database"]:
         """Hold the pools for the block; no connection is made before one is needed."""
+        self._loop = asyncio.get_running_loop()
         await self.pool.open()
         await self.runtime.open()
         try:

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from pillars.errors import DatabaseTrouble
+from pillars.store.borrowed import Borrowed, BorrowedNow
 from pillars.store.database import Database
 from pillars.store.pool import Session
-from pillars.store.rows import Enqueued, NewJob, Now, Stored
-from pillars.store.statements import Statement
+from pillars.store.rows import Enqueued, Inserted, NewJob, Now, Stored
+from pillars.store.statements import Portable, Statement
 from pillars.store.trouble import told
-from pillars.store.wakeups import NOTIFY
 
 ENQUEUE = Statement("jobs/enqueue", Enqueued)
 ENQUEUE_WITHIN = Statement("jobs/enqueue_within", Enqueued)
@@ -21,6 +22,7 @@ ENQUEUE_AGAIN = Statement("jobs/enqueue_again", Enqueued)
 ENQUEUE_MANY = Statement("jobs/enqueue_many", Stored)
 TAKE_BACK = Statement("jobs/take_back", Stored)
 FIND_UNIQUE = Statement("jobs/find_unique", Stored)
+INSERT_JOBS = Portable("jobs/insert_jobs", Inserted)
 NOW = Statement("jobs/now", Now)
 
 COPY_FROM = 1000  # jobs; below it one INSERT is as fast and needs no second form
@@ -51,12 +53,6 @@ async def enqueue(database: Database, job: NewJob) -> Enqueued:
     return stored
 
 
-async def enqueue_within(session: Session, job: NewJob) -> Enqueued:
-    """Store one job in the caller's transaction, which also carries the notification."""
-    [stored] = await session.rows(ENQUEUE_WITHIN, *_parameters(job))
-    return stored
-
-
 async def enqueue_many(database: Database, jobs: Sequence[NewJob]) -> list[Enqueued]:
     """Store jobs in one transaction and wake their workers; answers in order."""
     async with database.pool.session() as session:
@@ -70,11 +66,14 @@ async def enqueue_many(database: Database, jobs: Sequence[NewJob]) -> list[Enque
     return stored
 
 
-async def enqueue_many_within(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
-    """Store jobs in the caller's transaction, which also carries the notifications."""
-    stored = await _insert(session, jobs)
-    await session.rows(NOTIFY, sorted({job.queue for job in jobs if _is_soon(job)}))
-    return stored
+async def enqueue_borrowed(borrowed: Borrowed, jobs: Sequence[NewJob]) -> list[Enqueued]:
+    """Store jobs in the caller's transaction, which also carries the notifications; answers in order."""
+    return _enqueued(await borrowed.rows(INSERT_JOBS, jobs=_json(jobs)))
+
+
+def enqueue_borrowed_now(borrowed: BorrowedNow, jobs: Sequence[NewJob]) -> list[Enqueued]:
+    """As `enqueue_borrowed`, on a connection that blocks."""
+    return _enqueued(borrowed.rows(INSERT_JOBS, jobs=_json(jobs)))
 
 
 async def _enqueue_again(database: Database, job: NewJob) -> Enqueued:
@@ -111,9 +110,14 @@ async def _insert(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
     return [
         Enqueued(job.job_id, created=True)
         if job.job_id in inserted
-        else await enqueue_within(session, job)
+        else await _insert_one(session, job)
         for job in jobs
     ]
+
+
+async def _insert_one(session: Session, job: NewJob) -> Enqueued:
+    [stored] = await session.rows(ENQUEUE_WITHIN, *_parameters(job))
+    return stored
 
 
 async def _copy(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
@@ -143,6 +147,25 @@ def _parameters(job: NewJob) -> tuple[Any, ...]:
         job.job_id, job.name, job.queue, job.payload, job.context, job.priority, job.run_at,
         job.run_in, job.expires_in, job.max_attempts, job.timeout, job.unique_key, job.tags, job.trace,
     )  # fmt: skip
+
+
+def _json(jobs: Sequence[NewJob]) -> str:
+    """The jobs as pillars.new_job reads them: JSON has no interval, so waits are seconds."""
+    return msgspec.json.encode([_fields(job) for job in jobs]).decode()
+
+
+def _fields(job: NewJob) -> dict[str, Any]:
+    fields = {name: getattr(job, name) for name in NewJob.__slots__}
+    waits = {name: _seconds(fields[name]) for name in ("run_in", "expires_in", "timeout")}
+    return fields | waits | {"payload": msgspec.Raw(job.payload.encode())}
+
+
+def _seconds(wait: timedelta | None) -> float | None:
+    return None if wait is None else wait.total_seconds()
+
+
+def _enqueued(rows: Sequence[Inserted]) -> list[Enqueued]:
+    return [Enqueued(UUID(row.job_id), row.created) for row in rows]
 
 
 def _is_soon(job: NewJob) -> bool:

@@ -195,11 +195,12 @@ class Pool:
         session = Session(connection)
         try:
             yield session
-        except (DatabaseTrouble, asyncpg.ReadOnlySQLTransactionError) as error:
-            if not isinstance(error, DatabaseTrouble) or error.kind is Trouble.READ_ONLY:
-                await (
-                    pool.expire_connections()
-                )  # a standby answers reads for ever: the next finds the primary
+        except DatabaseTrouble as trouble:
+            if trouble.kind is Trouble.READ_ONLY:
+                await self._part_with_standby()
+            raise
+        except asyncpg.ReadOnlySQLTransactionError:  # of a statement of the caller's own
+            await self._part_with_standby()
             raise
         finally:
             with told():
@@ -219,6 +220,11 @@ class Pool:
                     f"no connection of the pool's {self.size} came free in {patience}; "
                     "raise PILLARS_POOL, or hold them for shorter",
                 ) from error
+
+    async def _part_with_standby(self) -> None:
+        """It answers reads for ever: leave all its connections, so that the next finds the primary."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
 
     def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
         if self._pool is None:

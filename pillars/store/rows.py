@@ -35,6 +35,14 @@ class Enqueued:
 
 
 @dataclass(frozen=True, slots=True)
+class Inserted:
+    """As `Enqueued`, from a connection that may read a uuid as anything."""
+
+    job_id: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Final:
     """How a job ended; `state` is "unfinished" or "unknown" where it has not, or is no more."""
 
@@ -53,6 +61,12 @@ class State:
 class Cancelled:
     answer: str
     """"cancelled", "requested", "final" or "unknown"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    answer: str
+    """"done", "busy" or "lost"."""
 
 
 @dataclass(frozen=True, slots=True)

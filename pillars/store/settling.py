@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from pillars.store.borrowed import Borrowed, BorrowedNow
 from pillars.store.pool import Executor
-from pillars.store.rows import Answered, PutBack
-from pillars.store.statements import Statement
+from pillars.store.rows import Answered, Completion, PutBack
+from pillars.store.statements import Portable, Statement
 
 FINISH = Statement("jobs/finish", Answered)
+COMPLETE = Portable("jobs/complete", Completion)
 PUT_BACK = Statement("jobs/put_back", PutBack)
 
 
@@ -65,6 +67,18 @@ async def finish(
     )
 
 
+async def complete(borrowed: Borrowed, ended: Ended) -> str:
+    """Complete one job inside the caller's transaction: "done", "busy" or "lost"."""
+    [completion] = await borrowed.rows(COMPLETE, **_completing(ended))
+    return completion.answer
+
+
+def complete_now(borrowed: BorrowedNow, ended: Ended) -> str:
+    """As `complete`, on a connection that blocks."""
+    [completion] = borrowed.rows(COMPLETE, **_completing(ended))
+    return completion.answer
+
+
 async def put_back(
     executor: Executor,
     worker_id: UUID,
@@ -87,3 +101,12 @@ async def put_back(
         list(last_of),
         again,
     )
+
+
+def _completing(ended: Ended) -> dict[str, str | None]:
+    return {
+        "job_id": str(ended.job_id),
+        "lock_token": str(ended.lock_token),
+        "keep": ended.keep,
+        "result": ended.result,
+    }

@@ -38,5 +38,24 @@ class Statement(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True)
+class Portable(Generic[Row]):
+    """A statement for drivers of any placeholder style: one file counts its arguments ($1), its twin names them (:word)."""
+
+    name: str
+    row: type[Row]
+
+    @property
+    def numbered(self) -> Statement[Row]:
+        return Statement(self.name, self.row)
+
+    @property
+    def named(self) -> Statement[Row]:
+        return Statement(f"{self.name}_named", self.row)
+
+    def fill(self, values: Iterable[Any]) -> Row:
+        return self.row(*values)
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """The row of a statement that returns none."""

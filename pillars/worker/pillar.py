@@ -8,20 +8,19 @@ import anyio
 import anyio.abc
 
 from pillars import log
-from pillars.errors import DatabaseTrouble, LockLost, Trouble
-from pillars.jobs.context import Complete
+from pillars.errors import DatabaseTrouble, Trouble
 from pillars.jobs.definition import Job
-from pillars.jobs.enqueuing import session_of
 from pillars.service.presence import appear, define, leave
 from pillars.service.process import DONE, Process
 from pillars.service.running import leave as end_process
-from pillars.store import history, settling
+from pillars.store import history
 from pillars.store.claiming import Claimed
 from pillars.store.listener import Listener
 from pillars.store.rows import Beat
 from pillars.store.settling import Ended, Returned
 from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
 from pillars.worker.claiming import Claimer
+from pillars.worker.completing import Completer
 from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.guarding import Guard
 from pillars.worker.heartbeat import Heartbeat
@@ -177,7 +176,7 @@ class Worker:
             self.finisher.take(Settling(released))
             return
         job = self.jobs[claimed.name]
-        attempt = Attempt(claimed, job, threads=self._threads, complete=self._completer)
+        attempt = Attempt(claimed, job, threads=self._threads, complete=Completer)
         self._attempts[attempt.key] = attempt
         self.slots.take(job.kind, claimed.queue)
         self._crew.start_soon(self._attempt, attempt, name=claimed.name)
@@ -201,21 +200,6 @@ class Worker:
             began_at=attempt.began_at,
             again=attempt.completed_inside,
         )
-
-    def _completer(self, attempt: Attempt) -> Complete:
-        async def complete(result: object, connection: Any) -> None:
-            encoded = None if result is None else attempt.job.result_codec.encode(result).decode()
-            ended = Ended(*attempt.key, "completed", attempt.job.rules.keep, result=encoded)
-            [answer] = await settling.finish(
-                session_of(connection), self.process.worker_id, [ended]
-            )
-            if answer.answer != "done":
-                raise LockLost(
-                    f"job {attempt.claimed.job_id} is no longer held by this attempt; nothing was written"
-                )
-            attempt.completed_inside = True
-
-        return complete
 
     def _told(self, message: str) -> None:
         """A job of ours is asked to end."""

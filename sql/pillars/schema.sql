@@ -1,4 +1,20 @@
 CREATE SCHEMA pillars;
+CREATE TYPE pillars.new_job AS (
+	job_id uuid,
+	name text,
+	queue text,
+	payload jsonb,
+	context text,
+	priority integer,
+	run_at timestamp with time zone,
+	run_in double precision,
+	expires_in double precision,
+	max_attempts integer,
+	timeout double precision,
+	unique_key text,
+	tags text[],
+	trace text
+);
 CREATE FUNCTION pillars.cancel(job_id uuid) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -30,6 +46,35 @@ begin
     return 'unknown';
 end $$;
 COMMENT ON FUNCTION pillars.cancel(job_id uuid) IS 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
+CREATE FUNCTION pillars.complete(job_id uuid, lock_token bigint, keep text, result jsonb) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    job pillars.jobs;
+    ended pillars.finished_jobs;
+begin
+    select * into job from pillars.jobs held
+    where held.job_id = complete.job_id and held.lock_token = complete.lock_token for update skip locked;
+    if not found then
+        perform from pillars.jobs held where held.job_id = complete.job_id and held.lock_token = complete.lock_token;
+        return case when found then 'busy' else 'lost' end;
+    end if;
+    delete from pillars.jobs held where held.job_id = complete.job_id;
+    if keep in ('full', 'slim') then
+        ended := pillars.ended(job, 'completed', job.last_error);
+        if keep = 'full' then
+            ended.result := complete.result;
+        else
+            ended.payload := null;
+        end if;
+        if to_regclass('pillars.finished_completed_' || to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD')) is null then
+            perform pillars.make_days(); -- no worker has swept for days
+        end if;
+        insert into pillars.finished_jobs select ended.*;
+    end if;
+    return 'done';
+end $$;
 CREATE FUNCTION pillars.now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN now();
@@ -198,6 +243,52 @@ begin
             created := false;
             return;
         end if;
+    end loop;
+end $$;
+CREATE FUNCTION pillars.insert_jobs(jobs json) RETURNS TABLE(job_id uuid, created boolean)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    wanted pillars.new_job[];
+    kept_out uuid[];
+    turn integer := 1;
+    woken text[];
+    job record;
+begin
+    select array_agg(asked) into wanted
+    from json_populate_recordset(null::pillars.new_job, insert_jobs.jobs) asked;
+    with inserted as (
+        insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout,
+                                  unique_key, tags, trace)
+        select asked.job_id, asked.name, asked.queue, asked.payload, asked.context, asked.priority, due.run_at,
+               greatest(due.run_at, pillars.now()) + make_interval(secs => asked.expires_in), asked.max_attempts,
+               make_interval(secs => asked.timeout), pillars.hashed_key(asked.unique_key), asked.tags, asked.trace
+        from unnest(wanted) asked
+        cross join lateral (
+            select coalesce(asked.run_at, pillars.now() + make_interval(secs => coalesce(asked.run_in, 0))) as run_at
+        ) due
+        order by asked.unique_key, asked.job_id
+        on conflict (unique_key) where unique_key is not null do nothing
+        returning jobs.job_id, jobs.queue, jobs.run_at
+    )
+    select array_agg(asked.job_id order by asked.ordinality) filter (where inserted.job_id is null),
+           array_agg(distinct inserted.queue) filter (where inserted.run_at <= pillars.now() + interval '30 seconds')
+    into kept_out, woken
+    from unnest(wanted) with ordinality asked left join inserted on inserted.job_id = asked.job_id;
+    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
+    for job in select asked.* from unnest(wanted) with ordinality asked order by asked.ordinality loop
+        job_id := job.job_id;
+        created := true;
+        if job.job_id = kept_out[turn] then
+            turn := turn + 1;
+            select found.stored_id, found.created into job_id, created from pillars.insert_job(
+                job.job_id, job.name, job.queue, job.payload, job.context, job.priority, job.run_at,
+                make_interval(secs => job.run_in), make_interval(secs => job.expires_in), job.max_attempts,
+                make_interval(secs => job.timeout), job.unique_key, job.tags, job.trace) found;
+        end if;
+        return next;
     end loop;
 end $$;
 CREATE TABLE pillars.definitions (

@@ -47,7 +47,7 @@ async def count(db: str) -> int:
 
 
 async def within(worker: Hand, **columns: Any) -> Enqueued:
-    return await enqueueing.enqueue_within(worker.session, new_job(**columns))
+    return await enqueueing._insert_one(worker.session, new_job(**columns))
 
 
 async def heard_by(listener: Hand) -> list[str]:
@@ -253,7 +253,7 @@ class TestTransactions:
 
     async def test_what_is_no_connection_is_refused(self, database: Database) -> None:
         del database
-        with pytest.raises(UsageError, match="expected an asyncpg connection, got str"):
+        with pytest.raises(UsageError, match="asyncpg, psycopg 3 or SQLAlchemy, got str"):
             await work.configure(connection="postgres://").enqueue()
 
 

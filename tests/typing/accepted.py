@@ -25,6 +25,17 @@ def in_a_thread_with_context(ctx: Context, path: str) -> int:
     return len(path) + ctx.attempt
 
 
+@job
+async def that_completes(ctx: Context) -> None:
+    async with ctx.connection() as connection:
+        await ctx.complete({"rows": 3}, connection=connection)
+
+
+@job
+def that_completes_in_a_thread(ctx: Context, session: str) -> None:
+    ctx.complete_now({"rows": 3}, connection=session)
+
+
 async def use() -> None:
     handle = await with_context.enqueue(42, to="b@example.com")
     assert_type(handle, Handle[str])
@@ -35,6 +46,9 @@ async def use() -> None:
     assert_type(without_context.call(1), Call[int])
     configured = with_context.configure(run_in="2h", priority=10, timeout=None)
     assert_type(await configured.enqueue(42), Handle[str])
+    assert_type(with_context.enqueue_now(42, to="b@example.com"), Handle[str])
+    assert_type(without_context.configure(queue="mail").enqueue_now(order_id=1), Handle[int])
+    assert_type(in_a_thread.enqueue_now("x"), Handle[bytes])
     assert_type(
         await enqueue_many(without_context.call(number) for number in range(3)), list[Handle[int]]
     )

@@ -18,12 +18,21 @@ def in_a_thread(path: str) -> bytes:
     return path.encode()
 
 
+@job
+async def that_completes(ctx: Context) -> None:
+    await ctx.complete(3)  # wrong
+    ctx.complete_now(3)  # wrong
+
+
 async def use() -> None:
     await with_context.enqueue("42")  # wrong
     await with_context.enqueue()  # wrong
     await with_context.enqueue(42, cc="x")  # wrong
     await without_context.enqueue("42")  # wrong
     await in_a_thread.enqueue(42)  # wrong
+    with_context.enqueue_now("42")  # wrong
+    without_context.configure(queue="mail").enqueue_now()  # wrong
+    await in_a_thread.enqueue_now("x")  # wrong
     without_context.call(order="x")  # wrong
     await with_context.configure(queue="mail").enqueue("42")  # wrong
     text: str = await (await without_context.enqueue(1)).result()  # wrong

@@ -15,6 +15,7 @@ from pillars import Context, Discard, Retry, Snooze, job
 from pillars.jobs.definition import Job
 from pillars.store.claiming import Claimed
 from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
+from pillars.worker.completing import Completer
 from pillars.worker.outcomes import (
     Cancelled,
     Completed,
@@ -90,13 +91,9 @@ def attempt_of(
         "run_at": NOW, "payload": payload, "context": None, "attempt": 1, "max_attempts": 4,
         "tags": (), "locked_at": NOW, "deadline_at": None if timeout is None else NOW + timeout,
     }  # fmt: skip
-
-    async def complete(_result: object, _connection: Any) -> None:
-        raise AssertionError
-
     return Attempt(
         Claimed(**{**fields, **claimed}), job, threads=anyio.CapacityLimiter(1),
-        complete=lambda _attempt: complete,
+        complete=Completer,
     )  # fmt: skip
 
 

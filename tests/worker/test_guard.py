@@ -17,6 +17,7 @@ from pillars.service.process import Process
 from pillars.store.claiming import Claimed
 from pillars.store.database import Database
 from pillars.worker.attempts import Attempt
+from pillars.worker.completing import Completer
 from pillars.worker.guarding import Guard
 from pillars.worker.holdings import Holdings, counted_clock
 from support import settings_for, until
@@ -65,10 +66,7 @@ def attempt(run: Callable[[], Any] | None = None, *, overdue: float | None = Non
         None if overdue is None else NOW + timedelta(hours=1),
     )  # fmt: skip
 
-    async def complete(_result: object, _connection: Any) -> None:
-        raise AssertionError
-
-    made = Attempt(claimed, guarded, threads=anyio.CapacityLimiter(1), complete=lambda _: complete)
+    made = Attempt(claimed, guarded, threads=anyio.CapacityLimiter(1), complete=Completer)
     if overdue is not None:
         made.deadline_at = time.monotonic() - overdue
     return made

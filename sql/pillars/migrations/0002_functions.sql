@@ -72,6 +72,62 @@ begin
     end loop;
 end $$;
 
+-- A job as a client writes it in JSON: the columns of jobs, with waits in seconds.
+create type pillars.new_job as (
+    job_id uuid, name text, queue text, payload jsonb, context text, priority integer, run_at timestamptz,
+    run_in double precision, expires_in double precision, max_attempts integer, timeout double precision, unique_key text,
+    tags text[], trace text);
+
+-- Insert a JSON array of jobs (pillars.new_job), or find the unfinished ones that hold their unique keys; answers in the array's order.
+--
+-- One statement inserts all it can, in the order of their keys, so that two crowds with the same keys wait for each other in one
+-- direction; what a key kept out is then looked at one by one. Notifies in the caller's transaction, once per queue. The argument is
+-- json, not jsonb, whose arrays end at 256 MB. Waits are added as seconds: a day is 24 hours in every time zone.
+create function pillars.insert_jobs(jobs json) returns table (job_id uuid, created boolean)
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+#variable_conflict use_column
+declare
+    wanted pillars.new_job[];
+    kept_out uuid[];
+    turn integer := 1;
+    woken text[];
+    job record;
+begin
+    select array_agg(asked) into wanted
+    from json_populate_recordset(null::pillars.new_job, insert_jobs.jobs) asked;
+    with inserted as (
+        insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout,
+                                  unique_key, tags, trace)
+        select asked.job_id, asked.name, asked.queue, asked.payload, asked.context, asked.priority, due.run_at,
+               greatest(due.run_at, pillars.now()) + make_interval(secs => asked.expires_in), asked.max_attempts,
+               make_interval(secs => asked.timeout), pillars.hashed_key(asked.unique_key), asked.tags, asked.trace
+        from unnest(wanted) asked
+        cross join lateral (
+            select coalesce(asked.run_at, pillars.now() + make_interval(secs => coalesce(asked.run_in, 0))) as run_at
+        ) due
+        order by asked.unique_key, asked.job_id
+        on conflict (unique_key) where unique_key is not null do nothing
+        returning jobs.job_id, jobs.queue, jobs.run_at
+    )
+    select array_agg(asked.job_id order by asked.ordinality) filter (where inserted.job_id is null),
+           array_agg(distinct inserted.queue) filter (where inserted.run_at <= pillars.now() + interval '30 seconds')
+    into kept_out, woken
+    from unnest(wanted) with ordinality asked left join inserted on inserted.job_id = asked.job_id;
+    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
+    for job in select asked.* from unnest(wanted) with ordinality asked order by asked.ordinality loop
+        job_id := job.job_id;
+        created := true;
+        if job.job_id = kept_out[turn] then
+            turn := turn + 1;
+            select found.stored_id, found.created into job_id, created from pillars.insert_job(
+                job.job_id, job.name, job.queue, job.payload, job.context, job.priority, job.run_at,
+                make_interval(secs => job.run_in), make_interval(secs => job.expires_in), job.max_attempts,
+                make_interval(secs => job.timeout), job.unique_key, job.tags, job.trace) found;
+        end if;
+        return next;
+    end loop;
+end $$;
+
 -- Enqueue from SQL: the job exists exactly when the caller's transaction commits. Queue, priority, attempts and timeout come from the
 -- code's definition of the name; a name that nobody has defined waits in the queue "default" until somebody does.
 create function pillars.enqueue(
@@ -154,6 +210,38 @@ begin
 end $$;
 
 comment on function pillars.cancel is 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
+
+-- Complete a running job inside the transaction of its own code, fenced by its lock_token; what jobs/finish.sql does for one job.
+--
+-- Locks the row and waits for nobody. Answers done; busy (ours by a plain read, but another holds its row: ask again); lost (not ours any
+-- more). Nothing was written unless done. The claim's row in locks goes with the worker's next flush.
+create function pillars.complete(job_id uuid, lock_token bigint, keep text, result jsonb) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    job pillars.jobs;
+    ended pillars.finished_jobs;
+begin
+    select * into job from pillars.jobs held
+    where held.job_id = complete.job_id and held.lock_token = complete.lock_token for update skip locked;
+    if not found then
+        perform from pillars.jobs held where held.job_id = complete.job_id and held.lock_token = complete.lock_token;
+        return case when found then 'busy' else 'lost' end;
+    end if;
+    delete from pillars.jobs held where held.job_id = complete.job_id;
+    if keep in ('full', 'slim') then
+        ended := pillars.ended(job, 'completed', job.last_error);
+        if keep = 'full' then
+            ended.result := complete.result;
+        else
+            ended.payload := null;
+        end if;
+        if to_regclass('pillars.finished_completed_' || to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD')) is null then
+            perform pillars.make_days(); -- no worker has swept for days
+        end if;
+        insert into pillars.finished_jobs select ended.*;
+    end if;
+    return 'done';
+end $$;
 
 -- Make the partitions of today and the days ahead, each created apart and then attached, so that no lock is held on the history for
 -- longer than an attach takes. Two attaches to one parent would wait for each other, hence the advisory lock. Returns how many it made.
