@@ -10,7 +10,9 @@ from uuid import UUID
 import anyio
 
 from pillars.errors import DatabaseTrouble, Trouble
+from pillars.settings import masked_url
 from pillars.store.pool import Address, Executor, Session
+from pillars.store.route import ANSWER
 from pillars.store.rows import Yes
 from pillars.store.statements import Statement
 from pillars.store.trouble import told
@@ -19,13 +21,53 @@ PROVE = Statement("workers/prove", Yes)
 
 WAKE_CHANNEL = "pillars"
 PROOF = "proof"  # anything else on a process's own channel is the id of a job of its to look at
+DEAF = "LISTEN cannot work through a transaction pooler; set DATABASE_DIRECT_URL to the server itself, to be woken at once"
 FIRST_PROOF = 2.0  # seconds a round trip may take before the channel counts as deaf
+PROBE = 2.0  # seconds to find out what a pooler does; a client that waits as long for a server had better poll
+LOOKS = 3  # in each a busy pooler may happen to give a client the same server again
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 10.0  # seconds
 
 
 def own_channel(worker_id: UUID) -> str:
     """As `pillars.own_channel` in SQL."""
     return f"pillars_{worker_id.hex}"
+
+
+async def is_deaf(address: Address) -> bool:
+    """Whether notifications get lost on the way, as they do in a pooler that shares servers between clients.
+
+    A wrong "no" is found out by the first proof; a wrong "yes" costs a second of latency. Raises `DatabaseTrouble`.
+    """
+    if address.route.deaf is None:
+        address.route.deaf = await _shares_servers(address)
+    return address.route.deaf
+
+
+async def _shares_servers(address: Address) -> bool:
+    """Ask two clients in turn which server they have, the second while it keeps its own: who shares shows another, or lets wait."""
+    session = await address.connect()
+    try:
+        if not session.pooled:
+            return False
+        with anyio.move_on_after(PROBE):
+            other = await address.connect()
+            try:
+                for _ in range(LOOKS):
+                    if await _differs(session, other):
+                        return True
+            finally:
+                await other.close()
+            return False
+    finally:
+        await session.close()
+    return True
+
+
+async def _differs(session: Session, other: Session) -> bool:
+    [before] = await session.rows(ANSWER)
+    async with other.transaction():
+        [taken] = await other.rows(ANSWER)
+        return taken == before or await session.rows(ANSWER) != [before]
 
 
 class Listener:
@@ -55,16 +97,20 @@ class Listener:
         self._on_change = on_change
         self._proved_at = float("-inf")
         self._heard = asyncio.Event()
+        self._told_up: bool | None = None
 
     @property
     def proved(self) -> bool:
         return time.monotonic() - self._proved_at < self._trust
 
     async def run(self) -> None:
-        """Listen until cancelled, through any trouble."""
+        """Listen until cancelled, through any trouble; return at once where LISTEN cannot work."""
         backoff = FIRST_BACKOFF
         while True:
             try:
+                if await is_deaf(self._address):
+                    self._lost(DEAF)
+                    return
                 await self.listen_once()
                 backoff = FIRST_BACKOFF
             except DatabaseTrouble as trouble:
@@ -80,7 +126,7 @@ class Listener:
                 await session.connection.add_listener(WAKE_CHANNEL, self._woken)
                 await session.connection.add_listener(own_channel(self._worker_id), self._told)
             await self._prove()
-            self._on_change(True, "")
+            self._tell(up=True)
             await self._stay(session)
             why = "the connection closed" if session.closed else "no proof came back in time"
         finally:
@@ -93,8 +139,12 @@ class Listener:
         with anyio.move_on_after(FIRST_PROOF):
             await self._heard.wait()
             return
+        if self._address.pooled:
+            self._address.route.deaf = True
         raise DatabaseTrouble(
-            Trouble.LOST, f"LISTEN did not echo within {FIRST_PROOF:g} s; is this a pooler?"
+            Trouble.LOST,
+            f"LISTEN at {masked_url(self._address.url)} did not hear within {FIRST_PROOF:g} s what was sent through DATABASE_URL; "
+            "is DATABASE_DIRECT_URL a server of the same database?",
         )
 
     async def _stay(self, session: Session) -> None:
@@ -106,9 +156,13 @@ class Listener:
                 return
 
     def _lost(self, why: str) -> None:
-        if self._proved_at != float("-inf"):
-            self._proved_at = float("-inf")
-            self._on_change(False, why)
+        self._proved_at = float("-inf")
+        self._tell(up=False, why=why)
+
+    def _tell(self, *, up: bool, why: str = "") -> None:
+        if self._told_up is not up:
+            self._told_up = up
+            self._on_change(up, why)
 
     def _woken(self, _connection: object, _pid: int, _channel: str, queue: object) -> None:
         self._on_wake(str(queue))

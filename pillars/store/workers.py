@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pillars.store.pool import Executor
+from pillars.store.rows import Yes
 from pillars.store.statements import Nothing, Statement
 
 APPEAR = Statement("workers/appear", Nothing)
 LEAVE = Statement("workers/leave", Nothing)
+IS_KNOWN = Statement("workers/is_known", Yes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,3 +45,9 @@ async def appear(executor: Executor, presence: Presence) -> None:
 async def leave(executor: Executor, worker_id: UUID) -> None:
     """Remove the row of a process that ends."""
     await executor.rows(LEAVE, worker_id)
+
+
+async def is_known(executor: Executor, worker_id: UUID) -> bool:
+    """Whether the process has its row in this database."""
+    [answer] = await executor.rows(IS_KNOWN, worker_id)
+    return answer.yes
