@@ -75,11 +75,12 @@ class Pooler:
             self._process.wait()
 
     def pause(self) -> None:
-        """Let clients wait for the database, as while it restarts."""
-        self._signal(signal.SIGUSR1)
+        """Let clients wait, as for a database that is away."""
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._signal(signal.SIGUSR2)
+        """Let what was sent meanwhile be done."""
+        self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -13,7 +13,7 @@ from pillars.errors import DatabaseTrouble, Trouble
 from pillars.settings import masked_url
 from pillars.store.pool import Address, Executor, Session
 from pillars.store.route import ANSWER
-from pillars.store.rows import Yes
+from pillars.store.rows import Backend, Yes
 from pillars.store.statements import Statement
 from pillars.store.trouble import told
 
@@ -23,8 +23,8 @@ WAKE_CHANNEL = "pillars"
 PROOF = "proof"  # anything else on a process's own channel is the id of a job of its to look at
 DEAF = "LISTEN cannot work through a transaction pooler; set DATABASE_DIRECT_URL to the server itself, to be woken at once"
 FIRST_PROOF = 2.0  # seconds a round trip may take before the channel counts as deaf
-PROBE = 2.0  # seconds to find out what a pooler does; a client that waits as long for a server had better poll
-LOOKS = 3  # in each a busy pooler may happen to give a client the same server again
+PROBE = 2.0  # seconds to find out what a pooler does
+LOOKS = 3  # a busy pooler may happen to give a client the same server again
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 10.0  # seconds
 
 
@@ -44,7 +44,7 @@ async def is_deaf(address: Address) -> bool:
 
 
 async def _shares_servers(address: Address) -> bool:
-    """Ask two clients in turn which server they have, the second while it keeps its own: who shares shows another, or lets wait."""
+    """Whether two clients cannot keep a server each. One of them may have to wait for the other: then it had better poll."""
     session = await address.connect()
     try:
         if not session.pooled:
@@ -52,22 +52,27 @@ async def _shares_servers(address: Address) -> bool:
         with anyio.move_on_after(PROBE):
             other = await address.connect()
             try:
-                for _ in range(LOOKS):
-                    if await _differs(session, other):
-                        return True
+                return await _are_mixed(session, other)
             finally:
                 await other.close()
-            return False
     finally:
         await session.close()
     return True
 
 
-async def _differs(session: Session, other: Session) -> bool:
-    [before] = await session.rows(ANSWER)
-    async with other.transaction():
-        [taken] = await other.rows(ANSWER)
-        return taken == before or await session.rows(ANSWER) != [before]
+async def _are_mixed(session: Session, other: Session) -> bool:
+    """Ask both which server they have, in all the ways in which a pooler may choose one: the last used, the next, any that is free."""
+    mine: set[Backend] = set()
+    others: set[Backend] = set()
+    for _ in range(LOOKS):
+        mine.update(await session.rows(ANSWER), await session.rows(ANSWER))
+        others.update(await other.rows(ANSWER))
+        async with other.transaction():
+            others.update(await other.rows(ANSWER))
+            mine.update(await session.rows(ANSWER))
+        if len(mine) > 1 or len(others) > 1 or mine & others:
+            return True
+    return False
 
 
 class Listener:
@@ -141,6 +146,7 @@ class Listener:
             return
         if self._address.pooled:
             self._address.route.deaf = True
+            raise DatabaseTrouble(Trouble.LOST, DEAF)
         raise DatabaseTrouble(
             Trouble.LOST,
             f"LISTEN at {masked_url(self._address.url)} did not hear within {FIRST_PROOF:g} s what was sent through DATABASE_URL; "

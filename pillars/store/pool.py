@@ -65,8 +65,8 @@ class Session:
                 found = await self.connection.fetch(
                     statement.text, *args, timeout=timeout.total_seconds()
                 )
-        except BaseException as raised:
-            if self.pooled or never_sent(raised):
+        except DatabaseTrouble as trouble:
+            if never_sent(trouble):
                 await self._clean(self._let_go)
             raise
         return [statement.fill(record) for record in found]

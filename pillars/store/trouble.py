@@ -61,9 +61,9 @@ def told_of_connecting() -> Iterator[None]:
         raise
 
 
-def never_sent(raised: BaseException) -> bool:
+def never_sent(trouble: DatabaseTrouble) -> bool:
     """Whether it is asyncpg's own word on an argument: the statement was parsed, and nothing followed."""
-    cause = raised.__cause__
+    cause = trouble.__cause__
     return isinstance(cause, asyncpg.DataError) and getattr(cause, "severity", None) is None
 
 
