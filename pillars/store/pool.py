@@ -50,9 +50,7 @@ class Session:
     `pooled` where its statements may meet different servers.
     """
 
-    def __init__(
-        self, connection: "asyncpg.Connection[asyncpg.Record]", *, pooled: bool = False
-    ) -> None:
+    def __init__(self, connection: Connection, *, pooled: bool = False) -> None:
         self.connection = connection
         self.pooled = pooled
 
@@ -95,7 +93,10 @@ class Session:
         await self._clean(self.connection.reset)
 
     async def _let_go(self) -> None:
-        """Send the Sync that is owed where a statement was parsed and not executed: until then the server keeps its locks, and a pooler keeps us the server."""
+        """Send the Sync that is owed for a statement that was parsed and not executed: until then the server keeps its locks.
+
+        And a pooler keeps us the server.
+        """
         with suppress(asyncpg.InFailedSQLTransactionError):
             await self.connection.execute("select")
 
@@ -132,7 +133,7 @@ class Address:
     url: str
     application_name: str = "pillars"
     revive: Revive | None = None
-    route: Route = field(default_factory=Route)
+    route: Route = field(default_factory=Route, compare=False)
     """What the first connection finds out; an address made by `replace` shares it, so give it one with another url."""
 
     @property
