@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -99,6 +100,19 @@ def template(server: str) -> str:
 @pytest.fixture
 async def db(server: str, template: str) -> AsyncIterator[str]:
     """The URL of a database of the test's own: the runtime's and the starter's schema, and a clock that tests move."""
+    async with _copied(server, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def other_db(server: str, template: str) -> AsyncIterator[str]:
+    """A second one, for what must not be mixed up."""
+    async with _copied(server, template) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _copied(server: str, template: str) -> AsyncIterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     admin = await asyncpg.connect(server)
     try:

@@ -12,9 +12,10 @@ from datetime import timedelta
 from pillars import log
 from pillars.cron.ticker import Ticker
 from pillars.errors import DatabaseTrouble, Trouble
+from pillars.service.presence import appear
 from pillars.service.process import Process
 from pillars.settings import Settings
-from pillars.store import schedules as store
+from pillars.store import schedules as store, workers
 from pillars.store.pool import Session
 from pillars.store.schedules import SERVER_TIMEOUT
 
@@ -49,8 +50,6 @@ class Leader:
             await self._lose(trouble)
             raise
         self._wake_at = turned.wake_at
-        if self._pooled and turned.due:
-            self._process.leads = turned.ticks > 0
         return turned.ticks
 
     def sleep_for(self) -> float:
@@ -74,25 +73,37 @@ class Leader:
         return self._process.database.direct.pooled
 
     async def _elected(self) -> Ticker | None:
-        """What ticks, if this process leads; where nobody does, it begins to."""
+        """What ticks, if this process leads; where nobody does, it begins to.
+
+        Through a pooler no lock outlives its transaction: all lead, and each tick is taken under the lock by one of them.
+        """
         session = await self._connected()
-        if not (
-            self._pooled or self._process.leads
-        ):  # through a pooler nobody leads longer than a tick
-            self._process.leads = await store.lead(session)
+        if not self._process.leads:
+            self._process.leads = self._pooled or await store.lead(session)
             if not self._process.leads:
                 return None
-            log.get("pillars.cron").info(log.Event.CRON_ELECTED)
+            log.get("pillars.cron").info(log.Event.CRON_ELECTED, by_turns=self._pooled)
         return self._ticker
 
     async def _connected(self) -> Session:
         if self._session is None:
-            address = self._process.database.direct
-            self._session = await address.connect(**_server_settings(self._settings))
+            database = self._process.database
+            self._session = await database.direct.connect(**_server_settings(self._settings))
+            if database.direct is not database.address:
+                await self._require_own_database(self._session)
             self._ticker = Ticker(self._session, self._settings, pooled=self._pooled)
         elif self._session.closed:  # and its lock is gone, whatever we believe
             raise DatabaseTrouble(Trouble.LOST, "the server ended the session")
         return self._session
+
+    async def _require_own_database(self, session: Session) -> None:
+        """Look for our own row through the other URL: who leads another database ticks nothing here."""
+        await appear(self._process, state="running")
+        if not await workers.is_known(session, self._process.worker_id):
+            raise DatabaseTrouble(
+                Trouble.DENIED,
+                "DATABASE_DIRECT_URL is another database than DATABASE_URL, and nothing ticks; set it to a server of the same one",
+            )
 
     async def _lose(self, trouble: DatabaseTrouble) -> None:
         session, self._session = self._session, None

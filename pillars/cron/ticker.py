@@ -10,7 +10,7 @@ from pillars.errors import DatabaseTrouble, Trouble
 from pillars.schedules.deciding import Decision, decide
 from pillars.service.telling import tell_swept
 from pillars.settings import Settings
-from pillars.store import schedules as store
+from pillars.store import locks, schedules as store
 from pillars.store.pool import Session
 from pillars.store.rows import Due, Ticked
 from pillars.store.schedules import Turn
@@ -115,6 +115,8 @@ class Ticker:
         if self._may_sweep():
             self._swept_at = time.monotonic()
             try:
+                if self._pooled:  # as for a worker's sweep
+                    await locks.reach(self._session)
                 turn = await store.read(self._session, sweep=True)
             except DatabaseTrouble as trouble:
                 self._tolerate(trouble, during="sweep")

@@ -17,6 +17,7 @@ from pillars.store.pool import (
     Revive,
 )
 from pillars.store.results import Results
+from pillars.store.route import Route
 from pillars.store.wakeups import Wakeups
 
 APPLICATION_CONNECTIONS = 10
@@ -40,7 +41,9 @@ class Database:
         revive: Revive | None = None,
     ) -> None:
         self.address = Address(url, application_name=f"pillars {role}", revive=revive)
-        self.direct = replace(self.address, url=direct_url or url)
+        self.direct = self.address
+        if direct_url not in {None, url}:
+            self.direct = replace(self.address, url=direct_url, route=Route())
         self.pool = Pool(self.address, size, APPLICATION_PATIENCE)
         self.runtime = Pool(self.address, RUNTIME_CONNECTIONS, settings=PLANNED_ANEW)
         self.wakeups = Wakeups(self.pool)

@@ -10,8 +10,10 @@ from uuid import UUID
 import anyio
 
 from pillars.errors import DatabaseTrouble, Trouble
+from pillars.settings import masked_url
 from pillars.store.pool import Address, Executor, Session
-from pillars.store.rows import Yes
+from pillars.store.route import ANSWER
+from pillars.store.rows import Backend, Yes
 from pillars.store.statements import Statement
 from pillars.store.trouble import told
 
@@ -19,13 +21,58 @@ PROVE = Statement("workers/prove", Yes)
 
 WAKE_CHANNEL = "pillars"
 PROOF = "proof"  # anything else on a process's own channel is the id of a job of its to look at
+DEAF = "LISTEN cannot work through a transaction pooler; set DATABASE_DIRECT_URL to the server itself, to be woken at once"
 FIRST_PROOF = 2.0  # seconds a round trip may take before the channel counts as deaf
+PROBE = 2.0  # seconds to find out what a pooler does
+LOOKS = 3  # a busy pooler may happen to give a client the same server again
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 10.0  # seconds
 
 
 def own_channel(worker_id: UUID) -> str:
     """As `pillars.own_channel` in SQL."""
     return f"pillars_{worker_id.hex}"
+
+
+async def is_deaf(address: Address) -> bool:
+    """Whether notifications get lost on the way, as they do in a pooler that shares servers between clients.
+
+    A wrong "no" is found out by the first proof; a wrong "yes" costs a second of latency. Raises `DatabaseTrouble`.
+    """
+    if address.route.deaf is None:
+        address.route.deaf = await _shares_servers(address)
+    return address.route.deaf
+
+
+async def _shares_servers(address: Address) -> bool:
+    """Whether two clients cannot keep a server each. One of them may have to wait for the other: then it had better poll."""
+    session = await address.connect()
+    try:
+        if not session.pooled:
+            return False
+        with anyio.move_on_after(PROBE):
+            other = await address.connect()
+            try:
+                return await _are_mixed(session, other)
+            finally:
+                await other.close()
+    finally:
+        await session.close()
+    return True
+
+
+async def _are_mixed(session: Session, other: Session) -> bool:
+    """Ask both which server they have, in all the ways in which a pooler may choose one: the last used, the next, any that is free."""
+    mine: set[Backend] = set()
+    others: set[Backend] = set()
+    for _ in range(LOOKS):
+        mine.update(await session.rows(ANSWER), await session.rows(ANSWER))
+        others.update(await other.rows(ANSWER))
+        async with other.transaction():
+            others.update(await other.rows(ANSWER))
+            mine.update(await session.rows(ANSWER))
+        if len(mine) > 1 or len(others) > 1 or mine & others:
+            return True
+    return False
 
 
 class Listener:
@@ -55,16 +102,20 @@ class Listener:
         self._on_change = on_change
         self._proved_at = float("-inf")
         self._heard = asyncio.Event()
+        self._told_up: bool | None = None
 
     @property
     def proved(self) -> bool:
         return time.monotonic() - self._proved_at < self._trust
 
     async def run(self) -> None:
-        """Listen until cancelled, through any trouble."""
+        """Listen until cancelled, through any trouble; return at once where LISTEN cannot work."""
         backoff = FIRST_BACKOFF
         while True:
             try:
+                if await is_deaf(self._address):
+                    self._lost(DEAF)
+                    return
                 await self.listen_once()
                 backoff = FIRST_BACKOFF
             except DatabaseTrouble as trouble:
@@ -80,7 +131,7 @@ class Listener:
                 await session.connection.add_listener(WAKE_CHANNEL, self._woken)
                 await session.connection.add_listener(own_channel(self._worker_id), self._told)
             await self._prove()
-            self._on_change(True, "")
+            self._tell(up=True)
             await self._stay(session)
             why = "the connection closed" if session.closed else "no proof came back in time"
         finally:
@@ -93,8 +144,13 @@ class Listener:
         with anyio.move_on_after(FIRST_PROOF):
             await self._heard.wait()
             return
+        if self._address.pooled:
+            self._address.route.deaf = True
+            raise DatabaseTrouble(Trouble.LOST, DEAF)
         raise DatabaseTrouble(
-            Trouble.LOST, f"LISTEN did not echo within {FIRST_PROOF:g} s; is this a pooler?"
+            Trouble.LOST,
+            f"LISTEN at {masked_url(self._address.url)} did not hear within {FIRST_PROOF:g} s what was sent through DATABASE_URL; "
+            "is DATABASE_DIRECT_URL a server of the same database?",
         )
 
     async def _stay(self, session: Session) -> None:
@@ -106,9 +162,13 @@ class Listener:
                 return
 
     def _lost(self, why: str) -> None:
-        if self._proved_at != float("-inf"):
-            self._proved_at = float("-inf")
-            self._on_change(False, why)
+        self._proved_at = float("-inf")
+        self._tell(up=False, why=why)
+
+    def _tell(self, *, up: bool, why: str = "") -> None:
+        if self._told_up is not up:
+            self._told_up = up
+            self._on_change(up, why)
 
     def _woken(self, _connection: object, _pid: int, _channel: str, queue: object) -> None:
         self._on_wake(str(queue))

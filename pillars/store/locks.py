@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from pillars.store.pool import Executor
+from pillars.store.pool import Executor, Session
+from pillars.store.route import ANSWER
 from pillars.store.rows import Beat, Held, Swept
 from pillars.store.statements import Statement
 
@@ -14,6 +15,7 @@ HELD = Statement("locks/held", Held)
 SWEEP = Statement("locks/sweep", Swept)
 
 SWEEP_TIMEOUT = timedelta(minutes=1)
+AT_ONCE = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +49,8 @@ async def sweep(executor: Executor) -> Swept:
     """Rescue the jobs of dead workers, end the expired, park the unknown, make the days ahead."""
     [swept] = await executor.rows(SWEEP, timeout=SWEEP_TIMEOUT)
     return swept
+
+
+async def reach(session: Session) -> None:
+    """Raise `DatabaseTrouble` unless the server answers at once."""
+    await session.rows(ANSWER, timeout=AT_ONCE)

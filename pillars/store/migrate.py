@@ -12,6 +12,7 @@ from typing import Literal
 import anyio
 
 from pillars.errors import ConfigurationError, DatabaseTrouble, SchemaError, Trouble
+from pillars.settings import masked_url
 from pillars.store import statements
 from pillars.store.pool import Address, Session
 from pillars.store.rows import Applied, Made, Yes
@@ -102,11 +103,9 @@ async def migrate(address: Address, migrations: Sequence[Migration]) -> list[Mig
     try:
         async with _turn(session):
             await session.script(statements.text("ledger/prepare"), timeout=LONGEST)
-        done = [
-            one
-            for one in await pending(session, migrations)
-            if await _apply(session, one, migrations)
-        ]
+        missing = await pending(session, migrations)
+        _require_session(session, missing, address)
+        done = [one for one in missing if await _apply(session, one, migrations)]
         await session.rows(MAKE_DAYS)
     finally:
         await session.close()
@@ -132,6 +131,16 @@ def _check(row: Applied, migration: Migration | None) -> None:
         raise SchemaError(
             f"{migration.title}.sql was changed after this database applied it; "
             "restore the file and add a new one (a development database: app db reset)"
+        )
+
+
+def _require_session(session: Session, missing: Sequence[Migration], address: Address) -> None:
+    """Refuse what needs a session of its own where a pooler gives none."""
+    outside = [one.title for one in missing if one.outside]
+    if outside and session.pooled:
+        raise ConfigurationError(
+            f"migration {outside[0]} runs outside a transaction and needs a server to itself, and {masked_url(address.url)} is a pooler; "
+            "set DATABASE_DIRECT_URL to the server, and run app migrate again"
         )
 
 

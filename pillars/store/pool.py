@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import anyio
 import asyncpg
 
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.settings import masked_url
+from pillars.store.route import REFUSALS, Route, is_pooled, settle_in
 from pillars.store.statements import Row, Statement
-from pillars.store.trouble import told, told_of_connecting
+from pillars.store.trouble import never_sent, told, told_of_connecting
 
 STATEMENT_TIMEOUT = timedelta(seconds=5)  # no await on the database without one
 CONNECT_TIMEOUT = timedelta(seconds=5)
@@ -31,6 +32,8 @@ RUNTIME_CONNECTIONS = 3  # claim, finish, and one for what comes up: jobs cannot
 IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten
 
 Revive = Callable[[], None]
+Found = TypeVar("Found")
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 class Executor(Protocol):
@@ -42,19 +45,28 @@ class Executor(Protocol):
 
 
 class Session:
-    """One connection, for statements of ours or, in a transaction, of the caller's."""
+    """One connection, for statements of ours or, in a transaction, of the caller's.
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    `pooled` where its statements may meet different servers.
+    """
+
+    def __init__(self, connection: Connection, *, pooled: bool = False) -> None:
         self.connection = connection
+        self.pooled = pooled
 
     async def rows(
         self, statement: Statement[Row], *args: Any, timeout: timedelta = STATEMENT_TIMEOUT
     ) -> list[Row]:
         """Run a statement and return its rows; raises `DatabaseTrouble`."""
-        with told():
-            found = await self.connection.fetch(
-                statement.text, *args, timeout=timeout.total_seconds()
-            )
+        try:
+            with told():
+                found = await self.connection.fetch(
+                    statement.text, *args, timeout=timeout.total_seconds()
+                )
+        except DatabaseTrouble as trouble:
+            if never_sent(trouble):
+                await self._clean(self._let_go)
+            raise
         return [statement.fill(record) for record in found]
 
     async def script(self, sql: str, *, timeout: timedelta) -> None:
@@ -79,6 +91,14 @@ class Session:
     async def reset(self) -> None:
         """Forget what somebody's code has set on the session, or locked, or listens to."""
         await self._clean(self.connection.reset)
+
+    async def _let_go(self) -> None:
+        """Send the Sync that is owed for a statement that was parsed and not executed: until then the server keeps its locks.
+
+        And a pooler keeps us the server.
+        """
+        with suppress(asyncpg.InFailedSQLTransactionError):
+            await self.connection.execute("select")
 
     async def _clean(self, work: Callable[[], Awaitable[None]]) -> None:
         """Also for a caller that is cancelled: shielded, for a moment, and a connection that cannot be cleaned is cut."""
@@ -113,14 +133,21 @@ class Address:
     url: str
     application_name: str = "pillars"
     revive: Revive | None = None
-    pooled: bool = False
-    """Behind a transaction pooler: no prepared statements, no session state."""
+    route: Route = field(default_factory=Route, compare=False)
+    """What the first connection finds out; an address made by `replace` shares it, so give it one with another url."""
+
+    @property
+    def pooled(self) -> bool:
+        """Behind a pooler, as far as is known: no statement outlives its execution, no session state, no session lock."""
+        return self.route.pooled is True
 
     async def connect(self, **settings: str) -> Session:
         """Open a connection of its own, on whichever loop is running."""
-        return Session(await self.open(**settings))
+        connection = await self.open(**settings)
+        return Session(connection, pooled=self.pooled)
 
-    async def open(self, **settings: str) -> "asyncpg.Connection[asyncpg.Record]":
+    async def open(self, **settings: str) -> Connection:
+        """As `connect`, for a pool. A pooler gets none of the `settings` of the server: it would refuse them."""
         try:
             return await self._open(settings)
         except DatabaseTrouble as trouble:
@@ -129,22 +156,58 @@ class Address:
         await asyncio.to_thread(self.revive)
         return await self._open(settings)
 
-    async def _open(self, settings: dict[str, str]) -> "asyncpg.Connection[asyncpg.Record]":
-        named = {} if self.pooled else {"application_name": self.application_name, **settings}
+    async def _open(self, settings: dict[str, str]) -> Connection:
         try:
             with told_of_connecting():
-                return await asyncpg.connect(
-                    self.url,
-                    timeout=CONNECT_TIMEOUT.total_seconds(),
-                    statement_cache_size=0 if self.pooled else 100,
-                    server_settings=named or None,
-                )
+                if self.route.pooled is None:
+                    return await self._explore(settings)
+                return await self._dial(settings)
         except DatabaseTrouble as trouble:
             raise DatabaseTrouble(
                 trouble.kind,
                 f"no connection to {masked_url(self.url)}: {trouble}; is Postgres there, and DATABASE_URL right?",
                 sqlstate=trouble.sqlstate,
             ) from trouble
+
+    async def _explore(self, settings: dict[str, str]) -> Connection:
+        """The first connection: find out whether there is a pooler; where there is none, it is as good as any."""
+        try:
+            connection = await self._dial(settings)
+        except asyncpg.PostgresError as error:
+            if not settings or error.sqlstate not in REFUSALS:
+                raise
+        else:
+            if not await _or_cut(connection, is_pooled(connection)):
+                self.route.pooled = False
+                return connection
+            connection.terminate()
+        connection = await self._dial({}, pooled=True)
+        self.route.pooled = True
+        return connection
+
+    async def _dial(self, settings: dict[str, str], *, pooled: bool | None = None) -> Connection:
+        pooled = self.pooled if pooled is None else pooled
+        named = {"application_name": self.application_name, **settings}
+        if pooled:
+            named = {"application_name": named["application_name"]}
+        connection = await asyncpg.connect(
+            self.url,
+            timeout=CONNECT_TIMEOUT.total_seconds(),
+            statement_cache_size=0 if pooled else 100,
+            server_settings=named,
+        )
+        if pooled:
+            await _or_cut(connection, settle_in(connection, masked_url(self.url)))
+        return connection
+
+
+async def _or_cut(connection: Connection, work: Awaitable[Found]) -> Found:
+    """Do it; where that fails, nobody has the connection any more."""
+    try:
+        return await work
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 @dataclass(slots=True)
@@ -192,7 +255,7 @@ class Pool:
         """Hold one connection for the block; `patiently` waits for one for as long as the caller lives."""
         pool = self._opened()
         connection = await self._acquired(pool, None if patiently else self.patience)
-        session = Session(connection)
+        session = Session(connection, pooled=self.address.pooled)
         try:
             yield session
         except DatabaseTrouble as trouble:

@@ -27,6 +27,13 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Backend:
+    """A process of the server."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Enqueued:
     """What became of an enqueue: the job's id, or that of the unfinished job with its unique key."""
 

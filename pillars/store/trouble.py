@@ -61,6 +61,12 @@ def told_of_connecting() -> Iterator[None]:
         raise
 
 
+def never_sent(trouble: DatabaseTrouble) -> bool:
+    """Whether it is asyncpg's own word on an argument: the statement was parsed, and nothing followed."""
+    cause = trouble.__cause__
+    return isinstance(cause, asyncpg.DataError) and getattr(cause, "severity", None) is None
+
+
 def _of_server(error: asyncpg.PostgresError) -> DatabaseTrouble:
     sqlstate = error.sqlstate or ""
     kind = KINDS.get(sqlstate) or CLASSES.get(sqlstate[:2], Trouble.BUG)

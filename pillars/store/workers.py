@@ -6,12 +6,13 @@ from uuid import UUID
 
 from pillars.store.health import FRESH
 from pillars.store.pool import Executor
-from pillars.store.rows import ProcessRow
+from pillars.store.rows import ProcessRow, Yes
 from pillars.store.statements import Nothing, Statement
 
 APPEAR = Statement("workers/appear", Nothing)
 LEAVE = Statement("workers/leave", Nothing)
 LIST = Statement("workers/list", ProcessRow)
+IS_KNOWN = Statement("workers/is_known", Yes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +52,9 @@ async def leave(executor: Executor, worker_id: UUID) -> None:
 async def listed(executor: Executor) -> list[ProcessRow]:
     """Every process that has a row, workers first."""
     return await executor.rows(LIST, FRESH)
+
+
+async def is_known(executor: Executor, worker_id: UUID) -> bool:
+    """Whether the process has its row in this database."""
+    [answer] = await executor.rows(IS_KNOWN, worker_id)
+    return answer.yes

@@ -211,7 +211,10 @@ class Worker:
         if up:
             log.get("pillars.worker").debug(log.Event.LISTENER_CONNECTED)
         else:
-            log.get("pillars.worker").warning(log.Event.LISTENER_LOST, why=why)
+            polls_every_s = self.process.settings.poll.total_seconds()
+            log.get("pillars.worker").warning(
+                log.Event.LISTENER_LOST, why=why, polls_every_s=polls_every_s
+            )
 
     def _replied(self, reply: Beat) -> None:
         """The heartbeat's reply, on our loop."""

@@ -48,6 +48,9 @@ class Sweeper:
         stood = time.monotonic() - self._connected_at
         if stood < self._process.settings.sweep_standing.total_seconds():
             return None
+        if self._session.pooled:
+            # A pooler lets its clients wait through an outage, and a sweep that has waited comes before the beats of the living.
+            await locks.reach(self._session)
         swept = await locks.sweep(self._session)
         tell_swept(swept)
         return swept

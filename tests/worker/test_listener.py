@@ -9,6 +9,7 @@ import pytest
 from pillars import job
 from pillars.store.database import Database
 from pillars.store.listener import PROVE, Listener, own_channel
+from pillars.store.pool import Address
 from stepping import put_one
 from support import ask, running, tell, until, worker_for
 
@@ -75,6 +76,31 @@ async def test_a_channel_that_has_gone_deaf_is_given_up(database: Database) -> N
     await asyncio.wait_for(desk.listener.listen_once(), 20)
     assert not desk.listener.proved
     assert desk.changes == [(True, ""), (False, "no proof came back in time")]
+
+
+async def test_one_that_hears_nothing_from_the_first_says_so_once(
+    database: Database, other_db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pillars.store.listener.FIRST_PROOF", 0.01)
+    database.direct = Address(other_db)
+    desk = Desk(database)
+    tries = 0
+    listen_once = desk.listener.listen_once
+
+    async def counted() -> None:
+        nonlocal tries
+        tries += 1
+        await listen_once()
+
+    monkeypatch.setattr(desk.listener, "listen_once", counted)
+    task = asyncio.create_task(desk.listener.run())
+    await until(lambda: tries == 3)
+    [(up, why)] = desk.changes
+    assert not up
+    assert "is DATABASE_DIRECT_URL a server of the same database?" in why
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_worker_whose_listener_was_cut_claims_at_once_when_it_hears_again(
