@@ -20,8 +20,21 @@ def note(log: str, *words: object) -> None:
 async def hold(ctx: Context, log: str, until: str) -> None:
     """Run until the file `until` appears."""
     note(log, "began", ctx.job_id, ctx.attempt)
+    try:
+        while not Path(until).exists():
+            await anyio.sleep(0.05)
+    except anyio.get_cancelled_exc_class():
+        note(log, "stopped", ctx.job_id, ctx.attempt, time.time())
+        raise
+    note(log, "ended", ctx.job_id, ctx.attempt)
+
+
+@job(name="sit", max_crashes=10)
+def sit(ctx: Context, log: str, until: str) -> None:
+    """As `hold`, in a thread, which nothing can stop."""
+    note(log, "began", ctx.job_id, ctx.attempt)
     while not Path(until).exists():
-        await anyio.sleep(0.05)
+        time.sleep(0.05)
     note(log, "ended", ctx.job_id, ctx.attempt)
 
 
