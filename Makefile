@@ -3,7 +3,7 @@
 RUN := .venv/bin/uv run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev fmt check test coverage schema wheel pythons accept lock ci
+.PHONY: help dev fmt check test coverage mutants sample schema wheel pythons accept lock ci
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -33,6 +33,12 @@ coverage: .venv/bin/uv ## the tests, with branch coverage and its floor
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 
+mutants: .venv/bin/uv ## take out each protection in a copy, and see the test that guards it fail
+	$(RUN) python deploy/mutate.py
+
+sample: .venv/bin/uv ## eight of the mutants, drawn by the commit
+	$(RUN) python deploy/mutate.py --sample 8
+
 schema: .venv/bin/uv ## dump the migrated schema to sql/pillars/schema.sql
 	$(RUN) python deploy/schema.py > sql/pillars/schema.sql
 
@@ -48,4 +54,4 @@ accept: .venv/bin/uv ## run the issue's acceptance on real settings and print wh
 lock: .venv/bin/uv ## pin what the Dockerfile and plain pip install
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
 
-ci: check test wheel ## what must pass before anything lands
+ci: check test sample wheel ## what must pass before anything lands

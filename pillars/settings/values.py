@@ -49,6 +49,10 @@ LEAST_TOKEN = 16  # characters: shorter ones can be guessed
 HEARTBEAT = 1 / 3  # two beats may fail before a lock is in doubt
 TRUST = 5 / 6  # after the last proof, jobs go on this long: they stop before another may start
 FENCE_GRACE = 2 / 15  # then they have this long to end, before the process does; 5/6 + 2/15 < 1
+WATCH = (
+    1 / 60
+)  # the fence is seen to this often, so that a worker's end comes before its lock's: 5/6 + 2/15 + 1/60 < 1
+LONGEST_WATCH = timedelta(seconds=0.5)  # a blocked loop is told within a second or two
 SWEEP = 1 / 6  # a dead worker's jobs wait at most this much longer than its lock
 SWEEP_STANDING = (
     1 / 2
@@ -111,6 +115,11 @@ class Settings:
     def fence_grace(self) -> timedelta:
         """How long jobs have to end once trust is lost."""
         return self.lock * FENCE_GRACE
+
+    @property
+    def watch(self) -> timedelta:
+        """How often a worker looks whether its locks can still be trusted."""
+        return min(self.lock * WATCH, LONGEST_WATCH)
 
     @property
     def sweep(self) -> timedelta:

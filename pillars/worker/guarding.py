@@ -24,7 +24,7 @@ LAST_FRAMES = 12
 
 
 class Guard:
-    """Called from the heartbeat's thread every half second."""
+    """Called from the heartbeat's thread every half second, with a short lock more often."""
 
     def __init__(
         self,

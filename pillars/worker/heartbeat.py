@@ -22,7 +22,6 @@ from pillars.worker.holdings import Holdings, counted_clock
 BEAT_TIMEOUT = timedelta(seconds=3)
 RETRY = 1.0  # seconds, jittered; trust runs out soon
 FAREWELL = 1.0  # seconds for the thread to end; a beat that hangs is left behind
-WATCH = 0.5  # seconds between looks at the loop and at trust
 
 
 class Heartbeat:
@@ -105,9 +104,10 @@ class Heartbeat:
             await asyncio.sleep(pause)
 
     async def _watch(self) -> None:
+        pause = self._process.settings.watch.total_seconds()
         while True:
             self._guard.watch_once()
-            await asyncio.sleep(WATCH)
+            await asyncio.sleep(pause)
 
     async def _try_to_beat(self) -> float:
         """Beat, and return the seconds until the next."""

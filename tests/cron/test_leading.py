@@ -157,6 +157,24 @@ async def test_leaders_at_once_insert_one_tick_and_one_job(stage: Stage) -> None
         assert await stage.ask("select count(*) from pillars.jobs") == hour
 
 
+async def test_a_tick_is_written_by_the_session_that_holds_the_lock(stage: Stage) -> None:
+    await due(stage)
+    await stage.tell("create table pillars_test.writers (pid integer)")
+    await stage.tell(
+        "create function pillars_test.note() returns trigger language plpgsql as"
+        " $$ begin insert into pillars_test.writers values (pg_backend_pid()); return null; end $$"
+    )
+    await stage.tell(
+        "create trigger note after insert on pillars.ticks execute function pillars_test.note()"
+    )
+    assert await stage.leader().tick_once() == 1
+    holder = "select pid from pg_locks where locktype = 'advisory' and classid = 1885957228 and objid = 4 and database = ({})"
+    here = "select oid from pg_database where datname = current_database()"
+    assert await stage.rows("select pid from pillars_test.writers") == await stage.rows(
+        holder.format(here)
+    )
+
+
 async def test_a_second_leader_neither_waits_for_nor_repeats_a_tick(stage: Stage) -> None:
     await due(stage)
     async with asking(stage.dsn) as one, asking(stage.dsn) as other:

@@ -1,5 +1,6 @@
 """Real `app …` processes for tests."""
 
+import json
 import os
 import signal
 import subprocess
@@ -82,3 +83,9 @@ async def ready_app(folder: Path, dsn: str, *words: str, **environ: str) -> Asyn
     with app(folder, dsn, *words, project=PROJECT, **environ) as started:
         await started.ready()
         yield started
+
+
+def told(app: App, event: str, **said: object) -> list[dict[str, object]]:
+    """The log lines of a process with this event and these facts."""
+    found = [json.loads(line) for line in app.output.splitlines() if line.startswith("{")]
+    return [line for line in found if line["event"] == event and said.items() <= line.items()]

@@ -10,28 +10,10 @@ from pillars.jobs.definition import job
 from pillars.jobs.enqueuing import enqueue_many
 from pillars.store.database import Database
 from process.pillar import ready_app
+from process.work import block, done, hold, lines, quick
 from support import ask, until
 
 JOBS = 50
-
-
-@job(name="hold")
-async def hold(log: str, until: str) -> None: ...
-
-
-@job(name="block")
-async def block(log: str, seconds: float) -> None: ...
-
-
-@job(name="quick")
-async def quick(number: int) -> int:
-    return number
-
-
-def lines(log: Path, word: str) -> list[list[str]]:
-    if not log.exists():
-        return []
-    return [line.split() for line in log.read_text().splitlines() if line.startswith(word)]
 
 
 @pytest.mark.slow
@@ -122,10 +104,6 @@ async def test_a_second_interrupt_leaves_at_once_and_gives_jobs_back(
         await until(insist, every=0.4)
         assert await worker.ended() == 130, worker.output
     assert await ask(db, "select attempt from pillars.jobs where locked_by is null") == 0
-
-
-async def done(db: str, count: int) -> bool:
-    return bool(await ask(db, "select count(*) = $1 from pillars.finished_jobs", count))
 
 
 @job(name="at_once", max_attempts=3)

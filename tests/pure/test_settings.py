@@ -505,7 +505,7 @@ def test_only_the_length_of_the_lock_is_free(tmp_path: Path) -> None:
 def test_with_any_lock_the_old_worker_is_gone_before_the_lock_is(lock: float) -> None:
     settings = load(Path("/nonexistent"), lock=lock)
     assert settings.heartbeat * 2 < settings.trust
-    assert settings.trust + settings.fence_grace < settings.lock
+    assert settings.trust + settings.fence_grace + settings.watch < settings.lock
     assert settings.sweep < settings.sweep_standing
 
 

@@ -292,6 +292,24 @@ class TestMany:
         assert stored["expires_at"] - stored["run_at"] == timedelta(hours=2)
         assert await count(db) == 1000
 
+    @pytest.mark.parametrize("inside", [False, True])
+    async def test_they_wake_each_queue_with_work_that_is_due_soon(
+        self, db: str, database: Database, *, inside: bool
+    ) -> None:
+        calls = [work.configure(queue=queue).call() for queue in ("a", "a", "b")]
+        calls.append(work.configure(queue="c", run_in="1h").call())
+        async with hand(db) as listener:
+            heard = await heard_by(listener)
+            if inside:
+                async with connection() as caller:
+                    await enqueue_many(calls, connection=caller)
+            else:
+                await enqueue_many(calls)
+                await database.wakeups.close()
+            await listener.ask("select pg_notify('pillars', 'last')")
+            await until(lambda: "last" in heard)
+        assert sorted(heard) == ["a", "b", "last"]
+
     async def test_two_crowds_with_the_same_keys_in_opposite_orders_do_not_deadlock(
         self, db: str, database: Database
     ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from gates import at_gate, gated
@@ -23,7 +24,7 @@ from stepping import (
     put_one,
     row,
 )
-from support import ask, asking, move_clock
+from support import ask, asking, move_clock, tell
 
 SECOND = timedelta(seconds=1)
 
@@ -83,6 +84,26 @@ async def test_a_late_completion_changes_nothing(db: str) -> None:
         assert await dead.finish(old, state="failed", error="late", again=True) == ["lost"]
     assert (await final(db, job_id))["state"] == "completed"
     assert await ask(db, "select count(*) from pillars.attempts where error = 'late'") == 0
+
+
+async def test_a_worker_that_holds_a_job_anew_cannot_settle_it_by_its_old_claim(db: str) -> None:
+    job_id = await put_one(db)
+    async with hand(db) as worker:
+        [old] = await worker.take()
+        await worker.put_back(old)
+        [new] = await worker.take()
+        assert await worker.finish(old) == ["lost"]
+        assert await worker.put_back(old) == ["lost"]
+        assert (await row(db, job_id))["lock_token"] == new.lock_token
+        assert await worker.finish(new) == ["done"]
+    assert await places_of(db, job_id) == (0, 1)
+
+
+async def test_the_table_refuses_a_token_without_a_holder(db: str) -> None:
+    job_id = await put_one(db)
+    for column in ("lock_token = 1", "locked_by = gen_random_uuid()"):
+        with pytest.raises(asyncpg.CheckViolationError, match="jobs_held_by_a_token"):
+            await tell(db, f"update pillars.jobs set {column} where job_id = $1", job_id)
 
 
 async def test_two_outcomes_of_one_job_in_one_flush_are_told_apart_by_their_tokens(db: str) -> None:

@@ -1,11 +1,13 @@
 """The claimer's turn: how much it asks for, of what kind, from where, and what it makes good."""
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from pillars import job
+from pillars import Context, job
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.service.process import Process
 from pillars.store import claiming
@@ -14,7 +16,7 @@ from pillars.store.database import Database
 from pillars.store.pool import Session
 from pillars.worker.claiming import Claimer
 from pillars.worker.fronts import Front
-from pillars.worker.holdings import Holdings
+from pillars.worker.holdings import Holdings, counted_clock
 from pillars.worker.slots import Slots
 from stepping import hand, hands, locked_tokens, put, put_one, row
 from support import ask, running, settings_for, tell, until, worker_for
@@ -181,6 +183,69 @@ async def test_picks_that_another_took_are_made_good_in_the_lanes(
     assert not {one.job_id for one in theirs} & {one.job_id for one in desk.started}
 
 
+async def test_a_wake_up_in_a_streak_has_the_claimer_look_at_the_front(
+    db: str, database: Database
+) -> None:
+    """What was released lies before the place where the streak stands."""
+    desk = Desk(database, work=2)
+    first, *_ = await put(db, 6)
+    await desk.claimer.claim_once()
+    async with hand(db) as worker:
+        worker.worker_id = desk.process.worker_id
+        assert desk.started[0].job_id == first
+        await worker.put_back(desk.started[0])
+    desk.end(desk.started[0])
+    desk.claimer._fronts["async"].looked(timedelta(0))
+    desk.claimer.wake()
+    await desk.claimer.claim_once()
+    assert desk.started[-1].job_id == first
+
+
+async def test_a_claim_is_trusted_from_before_it_was_asked_for(db: str, database: Database) -> None:
+    desk = Desk(database, work=1)
+    await put(db)
+    async with hand(db) as somebody:
+        async with somebody.session.transaction():  # holds the claim up before it can be answered
+            await somebody.ask("lock table pillars.locks in access exclusive mode")
+            claiming_now = asyncio.create_task(desk.claimer.claim_once())
+            await until(lambda: ask(db, "select count(*) > 0 from pg_locks where not granted"))
+            late = counted_clock()
+        await claiming_now
+    [started] = desk.started
+    trust = desk.process.settings.trust.total_seconds()
+    assert desk.holdings.distrusted(late + trust) == [started.lock_token]
+
+
+async def test_what_comes_when_trust_in_it_is_over_is_given_back_and_not_begun(
+    db: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As to a process that was frozen while the answer was on its way: others may run these jobs by now."""
+    begun: list[int] = []
+
+    @job(name="late")
+    async def late(ctx: Context) -> None:
+        begun.append(ctx.attempt)
+
+    worker = worker_for(database, late)
+    claim = claiming.claim
+    tokens: list[int] = []
+
+    async def thawed(*args: Any) -> Any:
+        answer = await claim(*args)
+        worker.holdings._trust = -1.0 if answer.jobs and not tokens else 1e6
+        tokens.extend(one.lock_token for one in answer.jobs)
+        return answer
+
+    monkeypatch.setattr(claiming, "claim", thawed)
+    async with running(worker):
+        handle = await late.enqueue()
+        await handle.result(timeout="20s")
+    assert begun == [1]
+    assert len(tokens) == 2
+    assert await ask(db, "select lock_token from pillars.finished_jobs") == tokens[1]
+    assert await ask(db, "select attempt || ' ' || crashes from pillars.finished_jobs") == "1 0"
+
+
 class TestUnknownOutcomes:
     async def test_what_the_table_shows_and_nobody_holds_is_given_back_before_the_next_claim(
         self, db: str, database: Database
@@ -237,9 +302,10 @@ class TestUnknownOutcomes:
             return answer
 
         monkeypatch.setattr(Session, "rows", broken)
-        async with running(worker_for(database, work)):
+        # No heartbeat comes in time: the next turn it is.
+        async with running(worker_for(database, work, lock="90s")):
             handle = await work.enqueue()
-            await handle.result(timeout="20s")
+            await handle.result(timeout="10s")
         ended = "select attempt || ' ' || crashes from pillars.finished_jobs"
         assert await ask(db, ended) == "1 0"
         assert await locked_tokens(db) == []
@@ -259,6 +325,34 @@ class TestUnknownOutcomes:
             await until(lambda: ended(db))
         stored = await ask(db, "select attempt || ' ' || crashes from pillars.finished_jobs")
         assert (job_id, stored) == (job_id, "1 0")
+
+    async def test_what_a_claim_in_flight_brings_is_not_given_back_by_a_heartbeat_that_overtakes_it(
+        self, db: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        worker = worker_for(database, work)
+        claim = claiming.claim
+        tokens: list[int] = []
+
+        async def overtaken(*args: Any) -> Any:
+            answer = await claim(*args)
+            if answer.jobs and not tokens:
+                tokens.extend(one.lock_token for one in answer.jobs)
+                async with hand(db) as thread:
+                    thread.worker_id = worker.process.worker_id
+                    beat = await thread.beat()
+                assert beat.unnamed == tokens
+                worker._replied(beat)
+                with suppress(AssertionError):  # time enough for whoever would give it back
+                    await until(
+                        lambda: ask(db, "select not exists (select from pillars.locks)"), within=0.5
+                    )
+            return answer
+
+        monkeypatch.setattr(claiming, "claim", overtaken)
+        async with running(worker):
+            await (await work.enqueue()).result(timeout="20s")
+        assert await ask(db, "select lock_token from pillars.finished_jobs") == tokens[0]
+        assert await locked_tokens(db) == []
 
 
 async def ended(db: str) -> bool:

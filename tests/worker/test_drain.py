@@ -1,6 +1,7 @@
 """Stopping: nothing is left locked, nothing counts as a try or a crash, and it does not take long."""
 
 import asyncio
+import math
 import threading
 import time
 from dataclasses import replace
@@ -154,6 +155,9 @@ async def test_what_a_claim_in_flight_brings_is_released_unharmed(
     async def stopped_meanwhile(*args: Any) -> Any:
         answer = await claim(*args)
         worker.process.stopping.set()
+        await until(
+            lambda: worker._claiming.deadline < math.inf
+        )  # the drain is on; the answer is not here yet
         return replace(answer, took=timedelta(0))
 
     monkeypatch.setattr(claiming, "claim", stopped_meanwhile)

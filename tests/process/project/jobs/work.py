@@ -16,12 +16,29 @@ def note(log: str, *words: object) -> None:
     os.close(file)
 
 
+def may_end(until: str) -> bool:
+    return Path(until).exists() or Path(f"{until}.{os.getpid()}").exists()
+
+
 @job(name="hold", max_crashes=10)
 async def hold(ctx: Context, log: str, until: str) -> None:
-    """Run until the file `until` appears."""
+    """Run until the file `until` appears, or one with this process's id after its name."""
     note(log, "began", ctx.job_id, ctx.attempt)
-    while not Path(until).exists():
-        await anyio.sleep(0.05)
+    try:
+        while not may_end(until):
+            await anyio.sleep(0.05)
+    except anyio.get_cancelled_exc_class():
+        note(log, "stopped", ctx.job_id, ctx.attempt, time.time())
+        raise
+    note(log, "ended", ctx.job_id, ctx.attempt)
+
+
+@job(name="sit", max_crashes=10)
+def sit(ctx: Context, log: str, until: str) -> None:
+    """As `hold`, in a thread, which nothing can stop."""
+    note(log, "began", ctx.job_id, ctx.attempt)
+    while not may_end(until):
+        time.sleep(0.05)
     note(log, "ended", ctx.job_id, ctx.attempt)
 
 

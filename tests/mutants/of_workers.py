@@ -1,0 +1,374 @@
+"""Mutants of the worker: what it believes, when it gives up, what it does with answers that come late or never."""
+
+from mutants.kinds import Mutant, Promise, edit
+
+CLAIMING = "pillars/worker/claiming.py"
+FINISHING = "pillars/worker/finishing.py"
+GUARDING = "pillars/worker/guarding.py"
+HEARTBEAT = "pillars/worker/heartbeat.py"
+HOLDINGS = "pillars/worker/holdings.py"
+PILLAR = "pillars/worker/pillar.py"
+ATTEMPTS = "pillars/worker/attempts.py"
+CLAIMER = "tests/worker/test_claimer.py::"
+UNKNOWN = CLAIMER + "TestUnknownOutcomes::"
+FINISHER = "tests/worker/test_finisher.py::"
+GUARD = "tests/worker/test_guard.py::"
+HOLDING = "tests/worker/test_holdings.py::"
+BEATING = "tests/worker/test_heartbeat.py::"
+DRAIN = "tests/worker/test_drain.py::"
+LISTEN = "tests/worker/test_listener.py::"
+ATTEMPT = "tests/worker/test_attempts.py::"
+
+WORKER = [
+    Mutant(
+        name="trust-from-the-claims-answer",
+        without="Trust in a claim counts from before it was asked for.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            CLAIMING,
+            "        asked_at = counted_clock()\n        claim = await store.claim(self._process.database.runtime, demand, places)\n",
+            "        claim = await store.claim(self._process.database.runtime, demand, places)\n        asked_at = counted_clock()\n",
+        ),
+        tests=(CLAIMER + "test_a_claim_is_trusted_from_before_it_was_asked_for",),
+    ),
+    Mutant(
+        name="trust-from-the-beats-answer",
+        without="Trust in a heartbeat counts from before it was sent.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            HEARTBEAT,
+            "        self._holdings.extend(reply.extended, asked_at=asked_at)",
+            "        self._holdings.extend(reply.extended, asked_at=counted_clock())",
+        ),
+        tests=(BEATING + "test_a_beat_is_trusted_from_before_it_was_sent",),
+    ),
+    Mutant(
+        name="trust-in-what-was-not-extended",
+        without="A heartbeat renews trust only in what it extended.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            HOLDINGS,
+            "            for token in tokens:\n                if token in self._claims:",
+            "            for token in list(self._claims):\n                if token in self._claims:",
+        ),
+        tests=(
+            HOLDING
+            + "test_a_heartbeat_renews_trust_from_before_it_was_sent_and_only_of_what_it_extended",
+        ),
+    ),
+    Mutant(
+        name="trust-sleeps-with-the-machine",
+        without="Trust is measured by a clock that counts suspended time.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            HOLDINGS,
+            'getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)',
+            "time.CLOCK_MONOTONIC",
+        ),
+        tests=(HOLDING + "test_trust_is_measured_by_a_clock_that_counts_suspended_time",),
+    ),
+    Mutant(
+        name="start-without-trust",
+        without="What a claim brings after its trust has run out is not begun.",
+        promise=Promise.FENCED,
+        edits=edit(
+            PILLAR,
+            "if self.process.stopping.is_set() or not self.holdings.trusts(claimed.lock_token):",
+            "if self.process.stopping.is_set():",
+        ),
+        tests=(CLAIMER + "test_what_comes_when_trust_in_it_is_over_is_given_back_and_not_begun",),
+    ),
+    Mutant(
+        name="start-while-stopping",
+        without="What a claim brings to a worker that stops is not begun.",
+        promise=Promise.ENDED,
+        edits=edit(
+            PILLAR,
+            "if self.process.stopping.is_set() or not self.holdings.trusts(claimed.lock_token):",
+            "if not self.holdings.trusts(claimed.lock_token):",
+        ),
+        tests=(DRAIN + "test_what_a_claim_in_flight_brings_is_released_unharmed",),
+    ),
+    Mutant(
+        name="drain-leaves-the-claim-in-flight",
+        without="A drain awaits the claim in flight and releases what it brings.",
+        promise=Promise.COUNTED,
+        edits=edit(
+            PILLAR,
+            "self._claiming.deadline = anyio.current_time() + self.process.settings.drain.total_seconds()",
+            "self._claiming.deadline = anyio.current_time()",
+        ),
+        tests=(DRAIN + "test_what_a_claim_in_flight_brings_is_released_unharmed",),
+    ),
+    Mutant(
+        name="drain-gives-nothing-back",
+        without="A drain gives back what has not ended in time.",
+        promise=Promise.COUNTED,
+        edits=edit(
+            PILLAR, "            return\n        await self._stop_all()\n", "            return\n"
+        ),
+        tests=(DRAIN + "test_what_does_not_end_in_time_is_given_back_for_others",),
+    ),
+    Mutant(
+        name="distrust-stops-no-job",
+        without="Jobs whose locks can no longer be trusted are cancelled.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            GUARDING,
+            "        self._main.call_soon_threadsafe(self._on_distrusted, distrusted)\n",
+            "",
+        ),
+        tests=(GUARD + "test_locks_that_cannot_be_trusted_stop_their_jobs_and_then_the_process",),
+    ),
+    Mutant(
+        name="distrust-ends-no-process",
+        without="A worker whose code does not stop once trust is over ends itself.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            GUARDING,
+            '            self.fence("jobs still run although their locks can no longer be trusted")',
+            "            pass",
+        ),
+        tests=(GUARD + "test_locks_that_cannot_be_trusted_stop_their_jobs_and_then_the_process",),
+    ),
+    Mutant(
+        name="fence-is-looked-at-too-seldom",
+        without="With any lock the old worker is gone before the lock is.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            "pillars/settings/values.py",
+            "return min(self.lock * WATCH, LONGEST_WATCH)",
+            "return LONGEST_WATCH",
+        ),
+        tests=(
+            "tests/pure/test_settings.py::test_with_any_lock_the_old_worker_is_gone_before_the_lock_is",
+        ),
+    ),
+    Mutant(
+        name="watch-hangs-with-the-beat",
+        without="The watch goes on while a heartbeat hangs.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            HEARTBEAT,
+            '                both.start_soon(self._beat, name="beat")\n',
+            "                await self._try_to_beat()\n",
+        ),
+        tests=(BEATING + "test_the_watch_goes_on_while_a_beat_hangs",),
+    ),
+    Mutant(
+        name="lost-locks-stop-no-job",
+        without="A job whose lock the heartbeat reports lost is cancelled.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            PILLAR,
+            "        self._stop(Why.LOST, lambda attempt: attempt.claimed.lock_token in lost)\n",
+            "        del lost\n",
+        ),
+        tests=(BEATING + "test_a_job_whose_lock_was_lost_is_cancelled",),
+    ),
+    Mutant(
+        name="sweep-at-once",
+        without="A worker sweeps only on a connection that has stood for half a lock: after an outage the living beat first.",
+        promise=Promise.FENCED,
+        edits=edit(
+            "pillars/worker/sweeping.py",
+            "        stood = time.monotonic() - self._connected_at\n",
+            "        stood = time.monotonic()\n",
+        ),
+        tests=(
+            "tests/worker/test_sweeper.py::test_only_a_connection_that_has_stood_for_half_a_lock_sweeps",
+        ),
+    ),
+    Mutant(
+        name="strays-are-left",
+        without="A claim whose answer never came is given back, without a crash.",
+        promise=Promise.COUNTED,
+        edits=edit(
+            CLAIMING,
+            "                self._owes_recovery = True\n                await self._sleep",
+            "                await self._sleep",
+        ),
+        tests=(UNKNOWN + "test_a_claim_whose_answer_is_lost_is_made_good_by_the_next_turn",),
+    ),
+    Mutant(
+        name="beat-finds-no-strays",
+        without="A claim that committed after its worker looked is found by a heartbeat.",
+        promise=Promise.COUNTED,
+        edits=edit(PILLAR, "        if reply.unnamed:\n            self.claimer.recover()\n", ""),
+        tests=(UNKNOWN + "test_one_that_commits_after_its_worker_looked_is_found_by_a_heartbeat",),
+    ),
+    Mutant(
+        name="recovery-beside-a-claim",
+        without="What a claim still in flight may own is never given back.",
+        promise=Promise.FENCED,
+        edits=edit(
+            PILLAR,
+            "            self.claimer.recover()\n",
+            '            self._crew and self._crew.start_soon(self.claimer._recover, name="recovery")\n',
+        ),
+        tests=(
+            UNKNOWN
+            + "test_what_a_claim_in_flight_brings_is_not_given_back_by_a_heartbeat_that_overtakes_it",
+        ),
+    ),
+    Mutant(
+        name="recovery-of-what-is-held",
+        without="What is held is left alone when strays are given back.",
+        promise=Promise.FENCED,
+        edits=edit(
+            CLAIMING,
+            "strays = [one for one in mine if not self._holdings.holds((one.job_id, one.lock_token))]",
+            "strays = list(mine)",
+        ),
+        tests=(UNKNOWN + "test_what_is_held_is_left_alone",),
+    ),
+    Mutant(
+        name="recovery-ends-a-held-claim",
+        without="Where a part of a claim is held, its lock stays.",
+        promise=Promise.CLAIMED,
+        edits=edit(
+            CLAIMING, "        held = set(self._holdings.tokens())\n", "        held = set[int]()\n"
+        )
+        + edit(
+            "sql/pillars/jobs/put_back.sql",
+            "where not exists (select from gone where",
+            "where false and not exists (select from gone where",
+        ),
+        tests=(UNKNOWN + "test_only_the_unheld_part_of_a_claim_is_given_back",),
+    ),
+    Mutant(
+        name="wake-does-not-look-from-the-front",
+        without="A wake-up has the front of all lanes looked at, also in a streak.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            CLAIMING,
+            "            for front in self._fronts.values():\n                front.wake()\n",
+            "",
+        ),
+        tests=(CLAIMER + "test_a_wake_up_in_a_streak_has_the_claimer_look_at_the_front",),
+    ),
+    Mutant(
+        name="front-is-not-woken",
+        without="The first claim after a wake-up starts at the front.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            "pillars/worker/fronts.py",
+            "        self._woken = True\n",
+            "        self._woken = False\n",
+        ),
+        tests=("tests/worker/test_fronts.py::test_a_wake_up_in_a_streak_has_the_front_looked_at",),
+    ),
+    Mutant(
+        name="contention-is-an-end",
+        without="A claim whose picks others took asks again lane by lane.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            CLAIMING,
+            "        if contended and taken < free:\n",
+            "        if contended and taken > free:\n",
+        ),
+        tests=(CLAIMER + "test_picks_that_another_took_are_made_good_in_the_lanes",),
+    ),
+    Mutant(
+        name="deaf-and-believed",
+        without="A listener that has not proved itself is given up.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            "pillars/store/listener.py",
+            "while self.proved and not session.closed:",
+            "while not session.closed:",
+        ),
+        tests=(LISTEN + "test_a_channel_that_has_gone_deaf_is_given_up",),
+    ),
+    Mutant(
+        name="hearing-again-claims-nothing",
+        without="A worker that hears again claims at once.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            PILLAR,
+            "        self.process.listening = up\n        self.claimer.wake()\n",
+            "        self.process.listening = up\n",
+        ),
+        tests=(LISTEN + "test_a_worker_whose_listener_was_cut_claims_at_once_when_it_hears_again",),
+    ),
+    Mutant(
+        name="lost-flush-is-forgotten",
+        without="An outcome whose flush was lost is offered again.",
+        promise=Promise.CLAIMED,
+        edits=edit(
+            FINISHING,
+            "unsettled: Sequence[Settling] = [replace(one, again=True) for one in group]",
+            "unsettled: Sequence[Settling] = []",
+        ),
+        tests=(FINISHER + "test_outcomes_survive_a_database_that_is_away",),
+    ),
+    Mutant(
+        name="lost-flush-does-not-say-so",
+        without="An outcome offered again says that it may have been written.",
+        promise=Promise.IN_ONE_PLACE,
+        edits=edit(
+            FINISHING,
+            "[replace(one, again=True) for one in group]",
+            "[replace(one, again=False) for one in group]",
+        ),
+        tests=(FINISHER + "test_a_flush_of_unknown_outcome_is_repeated_and_recognises_itself",),
+    ),
+    Mutant(
+        name="refused-flush-fails-all",
+        without="A flush refused for its data is repeated row by row: only the culprit is changed.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            FINISHING,
+            "        if len(group) == 1:\n            return [_shortened(group[0])]\n        return [left for one in group for left in await self._flush([one])]",
+            "        return [_shortened(one) for one in group]",
+        ),
+        tests=(FINISHER + "test_a_refused_result_fails_its_job_and_no_other",),
+    ),
+    Mutant(
+        name="busy-is-lost",
+        without="A row that another holds for a moment is asked for again.",
+        promise=Promise.CLAIMED,
+        edits=edit(FINISHING, "        return busy\n", "        return []\n"),
+        tests=(FINISHER + "test_what_is_busy_is_asked_again_and_is_in_nobodys_way",),
+    ),
+    Mutant(
+        name="missing-day-is-an-end",
+        without="A finish refused for a missing day makes it and is repeated.",
+        promise=Promise.ENDED,
+        edits=edit(FINISHING, 'NO_PARTITION = "23514"', 'NO_PARTITION = "none"'),
+        tests=(FINISHER + "test_a_missing_day_is_made_and_the_flush_repeated",),
+    ),
+    Mutant(
+        name="tries-without-end",
+        without="The last attempt fails the job.",
+        promise=Promise.ENDED,
+        edits=edit(
+            ATTEMPTS,
+            "if self.claimed.attempt >= self.max_attempts:",
+            "if self.claimed.attempt > self.max_attempts:",
+        ),
+        tests=(ATTEMPT + "test_the_last_attempt_fails_the_job",),
+    ),
+    Mutant(
+        name="thread-is-left-behind",
+        without="A thread past its deadline or its cancel keeps its slot and its lock: no other attempt overlaps it.",
+        promise=Promise.FENCED,
+        edits=edit(
+            ATTEMPTS,
+            'if self.job.kind == "async" or why is Why.DRAIN:',
+            "if self.job.kind or why is Why.DRAIN:",
+        ),
+        tests=(ATTEMPT + "TestStopping::test_a_thread_is_left_to_itself_only_at_a_drain",),
+    ),
+    Mutant(
+        name="hostile-error-stays",
+        without="Failing cannot fail, whatever an exception says of itself.",
+        promise=Promise.ENDED,
+        edits=edit(
+            ATTEMPTS,
+            "    except BaseException:  # noqa: BLE001 - a hostile __str__ must not stop a job from failing\n",
+            "    except LookupError:\n",
+        ),
+        tests=(ATTEMPT + "test_whatever_is_raised_ends_the_attempt_and_not_the_worker",),
+    ),
+]
