@@ -89,7 +89,8 @@ class Leader:
         if self._session is None:
             address = self._process.database.direct
             self._session = await address.connect(**_server_settings(self._settings))
-            self._ticker = Ticker(self._session, self._settings, pooled=self._pooled)
+            tally = self._process.tally
+            self._ticker = Ticker(self._session, self._settings, tally, pooled=self._pooled)
         elif self._session.closed:  # and its lock is gone, whatever we believe
             raise DatabaseTrouble(Trouble.LOST, "the server ended the session")
         return self._session

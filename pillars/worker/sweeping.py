@@ -49,7 +49,7 @@ class Sweeper:
         if stood < self._process.settings.sweep_standing.total_seconds():
             return None
         swept = await locks.sweep(self._session)
-        tell_swept(swept)
+        tell_swept(swept, self._process.tally)
         return swept
 
     async def _forget_session(self) -> None:
