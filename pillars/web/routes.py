@@ -86,12 +86,12 @@ def _jobs(jobs: Jobs) -> list[Resource]:
         Resource("/api/jobs/{job_id}", "jobs", {
             "GET": Operation("show_job", "Show one job.", jobs.inspect, job),
             "DELETE": Operation(
-                "delete_job", "Cancel a job, as POST to its cancel does.", jobs.cancel, cancelled, problems=(409,)
+                "delete_job", "Cancel a job; the same as POST to its cancel.", jobs.cancel, cancelled, problems=(409,)
             ),
         }),
         Resource("/api/jobs/{job_id}/retry", "jobs", {
             "POST": Operation(
-                "retry_job", "Run a job again that failed, was cancelled or expired, or one that waits for its time now.",
+                "retry_job", "Run a failed, cancelled or expired job again, or a scheduled one now.",
                 jobs.retry, job, problems=(409,),
             ),
         }),
