@@ -1,6 +1,6 @@
 """Prometheus' text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -37,29 +37,34 @@ def _lines(family: Family) -> Iterator[str]:
     yield f"# HELP {family.name} {family.help.translate(_IN_HELP)}"
     yield f"# TYPE {family.name} {family.kind}"
     for values, sample in sorted(family.samples.items(), key=lambda item: item[0]):
-        labels = dict(zip(family.labels, values, strict=True))
+        pairs = [_pair(name, value) for name, value in zip(family.labels, values, strict=True)]
         if isinstance(sample, Times):
-            yield from _histogram(family.name, labels, sample)
+            yield from _histogram(family.name, pairs, sample)
         else:
-            yield f"{family.name}{_labelled(labels)} {_number(sample)}"
+            yield f"{family.name}{_braced(pairs)} {_number(sample)}"
 
 
-def _histogram(name: str, labels: Mapping[str, str], times: Times) -> Iterator[str]:
+def _histogram(name: str, pairs: Sequence[str], times: Times) -> Iterator[str]:
     """Cumulative: each bucket counts all that took no longer."""
+    opening = f"{name}_bucket{{{''.join(f'{pair},' for pair in pairs)}"
     seen = 0
-    for bound, count in zip((*map(_number, BOUNDS), "+Inf"), times.counts, strict=True):
+    for bound, count in zip(_BOUNDS, times.counts, strict=True):
         seen += count
-        yield f"{name}_bucket{_labelled({**labels, 'le': bound})} {seen}"
-    yield f"{name}_sum{_labelled(labels)} {_number(times.total)}"
-    yield f"{name}_count{_labelled(labels)} {seen}"
+        yield f"{opening}{bound}}} {seen}"
+    yield f"{name}_sum{_braced(pairs)} {_number(times.total)}"
+    yield f"{name}_count{_braced(pairs)} {seen}"
 
 
-def _labelled(labels: Mapping[str, str]) -> str:
-    if not labels:
-        return ""
-    pairs = (f'{name}="{value.translate(_IN_VALUE)}"' for name, value in labels.items())
-    return f"{{{','.join(pairs)}}}"
+def _pair(name: str, value: str) -> str:
+    return f'{name}="{value.translate(_IN_VALUE)}"'
+
+
+def _braced(pairs: Sequence[str]) -> str:
+    return f"{{{','.join(pairs)}}}" if pairs else ""
 
 
 def _number(value: float) -> str:
     return repr(int(value)) if float(value).is_integer() else repr(value)
+
+
+_BOUNDS = [_pair("le", bound) for bound in (*map(_number, BOUNDS), "+Inf")]

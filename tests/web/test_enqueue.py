@@ -7,6 +7,8 @@ import httpx2
 import pytest
 
 from pillars import Context, job
+from pillars.cli import serving
+from pillars.registry import Registry
 from pillars.service.process import Process
 from support import ask
 
@@ -281,3 +283,17 @@ async def test_a_job_of_another_app_on_this_database_is_taken_with_any_arguments
     client = client_of(process_with(), None, letter)
     body = {"name": "theirs.job", "payload": {"anything": 1}}
     assert (await client.post(ENQUEUE, json=body)).status_code == 201
+
+
+async def test_app_web_checks_against_the_jobs_that_it_found(
+    process_with: Callable[..., Process],
+) -> None:
+    found = Registry({letter.name: letter}, {})
+    web, _ = await serving._wire(process_with(), found, None)
+    transport = httpx2.ASGITransport(app=web.asgi)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        response = await client.post(ENQUEUE, json={"name": "mail.letter"})
+    assert (response.status_code, response.json()["detail"]) == (
+        400,
+        "payload.to: required, and missing",
+    )
