@@ -104,7 +104,7 @@ async def _wire(process: Process, defined: Registry, app: Any) -> tuple[Any, lis
         return Cron(process, list(defined.schedules.values())), _health(process)
     from pillars.web.pillar import Web
 
-    return Web(process, app), [partial(stay, process)]
+    return Web(process, app, jobs=defined.jobs), [partial(stay, process)]
 
 
 def _health(process: Process) -> list[Run]:

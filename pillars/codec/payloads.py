@@ -70,10 +70,10 @@ class PayloadCodec:
             self.decode(payload)
         return payload
 
-    def decode(self, payload: bytes | str) -> dict[str, Any]:
-        """Read the keyword arguments of the call."""
+    def decode(self, payload: bytes | str, *, what: str = _ROOT) -> dict[str, Any]:
+        """Read the keyword arguments of the call; `what` names the payload in messages."""
         compiled = self._ready()
-        found = msgspec.structs.asdict(_read(compiled.decoder, payload, _ROOT))
+        found = msgspec.structs.asdict(_read(compiled.decoder, payload, what))
         for name in compiled.optional:
             if found[name] is _ABSENT:
                 del found[name]

@@ -87,11 +87,11 @@ class Leader:
 
     async def _connected(self) -> Session:
         if self._session is None:
-            database = self._process.database
+            database, tally = self._process.database, self._process.tally
             self._session = await database.direct.connect(**_server_settings(self._settings))
             if database.direct is not database.address:
                 await self._require_own_database(self._session)
-            self._ticker = Ticker(self._session, self._settings, pooled=self._pooled)
+            self._ticker = Ticker(self._session, self._settings, tally, pooled=self._pooled)
         elif self._session.closed:  # and its lock is gone, whatever we believe
             raise DatabaseTrouble(Trouble.LOST, "the server ended the session")
         return self._session

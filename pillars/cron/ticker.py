@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pillars import log
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.schedules.deciding import Decision, decide
+from pillars.service.tally import Tally
 from pillars.service.telling import tell_swept
 from pillars.settings import Settings
 from pillars.store import locks, schedules as store
@@ -84,9 +85,12 @@ class Deferral:
 class Ticker:
     """Decides ticks over one connection of a leader. One schedule's trouble stops no other."""
 
-    def __init__(self, session: Session, settings: Settings, *, pooled: bool = False) -> None:
+    def __init__(
+        self, session: Session, settings: Settings, tally: Tally, *, pooled: bool = False
+    ) -> None:
         self._session = session
         self._settings = settings
+        self._tally = tally
         self._pooled = pooled
         self._connected_at = time.monotonic()
         self._swept_at = NEVER
@@ -122,7 +126,7 @@ class Ticker:
                 self._tolerate(trouble, during="sweep")
                 self._swept_at += SWEEP_AGAIN
             else:
-                tell_swept(turn.swept)
+                tell_swept(turn.swept, self._tally)
                 return turn
         return await store.read(self._session, sweep=False)
 
@@ -166,7 +170,7 @@ class Ticker:
         if ticked.outcome == "locked":
             return self._locked(due)
         self._deferred.pop(due.name, None)
-        _tell(due, decision, ticked)
+        self._tell(due, decision, ticked)
         wake_at = reading.asked_at  # at once, to see what the row says now
         if ticked.outcome != "moved" and decision.next_run_at is not None:
             wake_at = reading.when(decision.next_run_at)
@@ -185,6 +189,19 @@ class Ticker:
             error = "another transaction holds the row of this schedule: commit or end it"
             _log().warning(log.Event.SCHEDULE_FAILED, schedule=due.name, error=error)
         return taken
+
+    def _tell(self, due: Due, decision: Decision, ticked: Ticked) -> None:
+        if decision.tick is None or ticked.outcome not in TOLD:
+            return
+        self._tally.ticks[ticked.outcome] += 1
+        _log().info(
+            TOLD[ticked.outcome],
+            schedule=due.name,
+            tick=decision.tick.isoformat(),
+            outcome=ticked.outcome,
+            missed=decision.missed,
+            job_id=None if ticked.job_id is None else str(ticked.job_id),
+        )
 
     def _defer(self, due: Due) -> Taken:
         known = self._deferred.get(due.name)
@@ -220,19 +237,6 @@ class Ticker:
         """Raise what is more than the trouble of one statement."""
         if self._session.closed or trouble.kind not in OF_ONE:
             raise trouble
-
-
-def _tell(due: Due, decision: Decision, ticked: Ticked) -> None:
-    if decision.tick is None or ticked.outcome not in TOLD:
-        return
-    _log().info(
-        TOLD[ticked.outcome],
-        schedule=due.name,
-        tick=decision.tick.isoformat(),
-        outcome=ticked.outcome,
-        missed=decision.missed,
-        job_id=None if ticked.job_id is None else str(ticked.job_id),
-    )
 
 
 def _log() -> "FilteringBoundLogger":

@@ -10,8 +10,11 @@ import anyio
 
 from pillars.codec import to_json
 from pillars.errors import DatabaseTrouble
-from pillars.service.farewell import Receive, Scope, Send
+from pillars.service.access import Refusal, refusal
+from pillars.service.farewell import ASGIApp, Receive, Scope, Send
 from pillars.service.process import Process
+from pillars.service.replying import refuse, reply
+from pillars.service.scraping import Metrics
 from pillars.store import health as store
 from pillars.store.rows import Vitals
 from pillars.version import __version__
@@ -49,6 +52,7 @@ async def health(process: Process, query: str) -> Answer:
     }
 
 
+METRICS = "/metrics"
 ROUTES: Mapping[str, Ask] = {
     "/api/health": health,
     "/api/health/live": live,
@@ -65,29 +69,42 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         status, content = await self.ask(self.process, scope["query_string"].decode("latin-1"))
-        await _reply(send, status, content)
+        await reply(send, status, to_json(content))
 
 
-@dataclass(frozen=True, slots=True)
 class HealthApp:
-    """The health routes alone, for a process that serves nothing else."""
+    """The health routes and `/metrics`, for a process that serves nothing else."""
 
-    process: Process
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._apps: dict[str, ASGIApp] = {
+            path: Endpoint(process, ask) for path, ask in ROUTES.items()
+        }
+        self._apps[METRICS] = Metrics(process)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"only http is served here, not {scope['type']}")
-        ask = ROUTES.get(scope["path"].removeprefix(self.process.settings.prefix))
-        if ask is None:
-            await _reply(send, 404, {"status": "unknown"})
+        path = scope["path"].removeprefix(self._process.settings.prefix)
+        app = self._apps.get(path)
+        if app is None:
+            await reply(send, 404, to_json({"status": "unknown"}))
+        elif (refused := self._refusal(path, scope)) is not None:
+            await refuse(send, refused)
         elif scope["method"] not in {"GET", "HEAD"}:
-            await _reply(send, 405, {"status": "expected GET"})
+            await reply(send, 405, to_json({"status": "expected GET"}))
         else:
-            await Endpoint(self.process, ask)(scope, receive, send)
+            await app(scope, receive, send)
+
+    def _refusal(self, path: str, scope: Scope) -> Refusal | None:
+        settings = self._process.settings
+        if path in ROUTES or settings.metrics == "open":
+            return None
+        return refusal(settings, scope, bound=settings.health_host)
 
 
 async def serve_health(process: Process) -> None:
-    """Serve the health routes on `PILLARS_HEALTH_PORT` until cancelled; return at once where it is not set.
+    """Serve health and metrics on `PILLARS_HEALTH_PORT` until cancelled; return at once where it is not set.
 
     It goes on while the process drains, so that whoever asks is told so.
     """
@@ -142,17 +159,6 @@ def _of_cron(seen: Vitals) -> str:
     if seen.leader is not None:
         return "up"
     return "down" if seen.scheduled else "unused"  # an app without schedules need not run app cron
-
-
-async def _reply(send: Send, status: int, content: Mapping[str, Any]) -> None:
-    body = to_json(content)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _ignore(_url: str) -> None:

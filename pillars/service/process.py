@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import anyio
 
+from pillars.service.tally import Tally
 from pillars.settings import Settings
 from pillars.store.database import Database
 
@@ -32,6 +33,7 @@ class Process:
     ready: bool = False
     listening: bool | None = None
     leads: bool = False
+    tally: Tally = field(default_factory=Tally)
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
 

@@ -123,6 +123,7 @@ SPECS = (
     Spec("poll_max", length(_MOMENT, _HOUR), _poll_max),
     Spec("token", convert.secret, _NONE, secret=True),
     Spec("view_token", convert.secret, _NONE, secret=True),
+    Spec("metrics", convert.choice(("token", "open")), _constant(values.METRICS)),
     Spec("prefix", convert.prefix, _constant(values.PREFIX)),
     Spec("health_host", convert.text, _host),
     Spec("health_port", whole(0, 65_535), _NONE),

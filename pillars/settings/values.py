@@ -31,6 +31,7 @@ LOCK = timedelta(
 )  # a crash costs this long; a stalled loop or a failover must fit within
 POLL = timedelta(seconds=1)  # the longest that a job waits where no notification comes
 POLL_MAX = timedelta(seconds=30)  # an idle worker with a proven listener looks this seldom
+METRICS = "token"  # "open" lets everybody read /metrics, for scrapers that send no token (fly.io)
 PREFIX = ""  # our routes stand at the root
 POOL = 10  # connections for jobs and web; Postgres's own limit is 100 for all processes
 JOBS = "jobs"  # the packages and the folder that the starter comes with
@@ -86,6 +87,7 @@ class Settings:
     poll_max: timedelta
     token: str | None
     view_token: str | None
+    metrics: Literal["token", "open"]
     prefix: str
     health_host: str
     health_port: int | None

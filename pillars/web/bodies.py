@@ -3,10 +3,11 @@
 import json
 import math
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import msgspec
+from msgspec import Meta
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -16,23 +17,29 @@ from pillars.jobs import options
 from pillars.jobs.enqueuing import new_id
 from pillars.store.rows import Defaults, NewJob
 
+NAMED = {"pattern": f"^{options.NAME.pattern}$"}
 PATIENCE = 30.0  # seconds for a body of 5 MB; slower, and it only holds a connection
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """The parameters of `pillars.enqueue`."""
+class Enqueue(msgspec.Struct, forbid_unknown_fields=True):
+    """The parameters of `pillars.enqueue`; what is null or not said comes from the job's definition."""
 
-    name: str
-    payload: msgspec.Raw = msgspec.Raw(b"{}")
-    queue: str | None = None
-    priority: int | None = None
-    run_at: datetime | None = None
-    max_attempts: int | None = None
-    unique_key: str | None = None
-    context: str | None = None
+    name: Annotated[str, Meta(description="Which definition.", extra_json_schema=NAMED)]
+    payload: Annotated[
+        msgspec.Raw,
+        Meta(description="Its arguments by name.", extra_json_schema={"type": "object"}),
+    ] = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+    queue: Annotated[str, Meta(extra_json_schema=NAMED)] | None = None
+    priority: Annotated[int, Meta(description="Higher runs first.")] | None = None
+    run_at: Annotated[datetime, Meta(description="Not before; with a time zone.")] | None = None
+    max_attempts: Annotated[int, Meta(description="Tries in all.")] | None = None
+    unique_key: Annotated[str, Meta(description="At most one unfinished job holds it.")] | None = (
+        None
+    )
+    context: Annotated[str, Meta(description="Why, for people.")] | None = None
 
 
-async def read(request: Request) -> Body:
+async def read(request: Request) -> Enqueue:
     """Read and check an enqueue's body; raises 408, 413 or 415 as `HTTPException`, else `UsageError`."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if (
@@ -52,7 +59,7 @@ async def read(request: Request) -> Body:
     return parse(content)
 
 
-def parse(content: bytes) -> Body:
+def parse(content: bytes) -> Enqueue:
     """The checked parameters; raises `UsageError`.
 
     Read twice: msgspec gives types and the payload's very text, the standard library tells of duplicate keys and of numbers
@@ -68,7 +75,7 @@ def parse(content: bytes) -> Body:
         )  # so the payload, an object of arguments, is the first level
         if misfit is not None:
             raise PayloadError(f"{misfit.path.removeprefix('.') or 'the body'}: {misfit.reason}")
-        body = msgspec.json.decode(text, type=Body)
+        body = msgspec.json.decode(text, type=Enqueue)
     except UnicodeDecodeError:
         raise UsageError("the body: expected JSON in UTF-8") from None
     except RecursionError:
@@ -79,7 +86,7 @@ def parse(content: bytes) -> Body:
     return body
 
 
-def new_job(body: Body, defaults: Defaults | None) -> NewJob:
+def new_job(body: Enqueue, defaults: Defaults | None) -> NewJob:
     """The row to store; what was not said comes from the name's definition."""
     known = defaults or Defaults("default", 0, None, [])
     return NewJob(
@@ -100,7 +107,7 @@ def new_job(body: Body, defaults: Defaults | None) -> NewJob:
     )
 
 
-def _check(body: Body, whole: dict[str, Any]) -> None:
+def _check(body: Enqueue, whole: dict[str, Any]) -> None:
     options.checked_name(body.name, "name")
     if not isinstance(whole.get("payload", {}), dict):
         raise PayloadError("payload: expected an object of parameter names")

@@ -1,18 +1,21 @@
 """`app web`: the user's application and our routes beside it."""
 
 import inspect
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from starlette.types import ASGIApp
 
 from pillars import log
 from pillars.errors import ConfigurationError
+from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.service.serving import serve
 from pillars.web import routes, welcome
 from pillars.web.dispatcher import Dispatcher
 from pillars.web.requests import Requests
+from pillars.web.routes import NO_JOBS
 
 PAUSE = timedelta(
     seconds=1
@@ -20,12 +23,18 @@ PAUSE = timedelta(
 
 
 class Web:
-    """Serves until the process is asked to stop. `app` is the user's ASGI application, or None."""
+    """Serves until the process is asked to stop.
 
-    def __init__(self, process: Process, app: object | None) -> None:
+    `app` is the user's ASGI application, or None; `jobs` are the definitions whose payloads an enqueue is checked against.
+    """
+
+    def __init__(
+        self, process: Process, app: object | None, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
+    ) -> None:
         self._process = process
         theirs = welcome.application(process.settings) if app is None else checked_app(app)
-        self.asgi: ASGIApp = Requests(Dispatcher(routes.application(process), theirs))
+        ours = routes.application(process, jobs=jobs)
+        self.asgi: ASGIApp = Requests(Dispatcher(ours, theirs), process.tally)
 
     async def run(self) -> None:
         """Serve; from `process.stopping` on readiness fails, then what is under way is finished."""

@@ -11,6 +11,8 @@ from starlette.responses import Response
 from pillars import log
 from pillars.codec import clean_text, to_json
 from pillars.errors import DatabaseTrouble, Trouble, Unknown, UsageError
+from pillars.store import listing
+from pillars.store.rows import JobRow
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 LONGEST_DETAIL = 1000  # characters
@@ -18,8 +20,16 @@ BRIEF = {Trouble.UNREACHABLE, Trouble.LOST, Trouble.CONFLICT, Trouble.READ_ONLY,
 UNCERTAIN = "the database did not answer in time; whether anything was changed is not known"
 
 
-def answer(content: object, *, status: int = 200) -> Response:
-    return Response(to_json(content), status, HEADERS, "application/json")
+def answer(
+    content: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(to_json(content), status, {**HEADERS, **(headers or {})}, "application/json")
+
+
+def enqueued(job: JobRow, *, created: bool, location: str) -> Response:
+    """201 with a new job, 200 with the unfinished one that holds its unique key."""
+    status = 201 if created else 200
+    return answer(listing.as_json(job), status=status, headers={"location": location})
 
 
 def problem(

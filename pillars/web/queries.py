@@ -3,17 +3,43 @@
 import base64
 import binascii
 import hashlib
+from typing import Annotated, Literal
 from uuid import UUID
 
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 from starlette.datastructures import QueryParams
 
 from pillars.errors import UsageError
 from pillars.jobs import options
 from pillars.store.listing import STATES, Wanted
+from pillars.web.shapes import State
 
-FILTERS = ("state", "name", "queue", "tag", "limit", "cursor")
 DEFAULT_LIMIT, MOST = 50, 200
 SEAL = 4  # bytes of a digest: it finds slips and meddling, and keeps no secret
+
+
+class Filters(msgspec.Struct):
+    """What a listing of jobs may be asked."""
+
+    state: Annotated[State, Meta(description="Only jobs in this state.")] | UnsetType = UNSET
+    name: Annotated[str, Meta(description="Only jobs of this definition.")] | UnsetType = UNSET
+    queue: Annotated[str, Meta(description="Only jobs in this queue.")] | UnsetType = UNSET
+    tag: Annotated[str, Meta(description="Only jobs that bear this tag.")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=MOST, description="Jobs on a page.")] = DEFAULT_LIMIT
+    cursor: Annotated[str, Meta(description="The `next` of the page before.")] | UnsetType = UNSET
+
+
+class Strictness(msgspec.Struct):
+    """How health may be asked."""
+
+    strict: (
+        Annotated[Literal["1", "true", "yes"], Meta(description="Answer 503 where it is degraded.")]
+        | UnsetType
+    ) = UNSET
+
+
+FILTERS = Filters.__struct_fields__
 
 
 def wanted(query: QueryParams) -> Wanted:

@@ -5,6 +5,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pillars import log
+from pillars.service.tally import Tally
 
 FAILED: tuple[Message, Message] = (
     {
@@ -19,8 +20,9 @@ FAILED: tuple[Message, Message] = (
 class Requests:
     """Logs each request at debug level, with its exception as a warning where it raised one."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tally: Tally) -> None:
         self._app = app
+        self._tally = tally
         self._log = log.get("pillars.web")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,6 +54,7 @@ class Requests:
             self._tell(scope, status, begun, raised=False)
 
     def _tell(self, scope: Scope, status: int | None, begun: float, *, raised: bool) -> None:
+        self._tally.requests["none" if status is None else str(status)] += 1
         tell = self._log.warning if raised else self._log.debug
         tell(
             log.Event.REQUEST_SERVED,

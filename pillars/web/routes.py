@@ -1,54 +1,200 @@
-"""Our routes, all of them: the table from which the application is made."""
+"""Our routes, all of them: the table from which the application and its description are made."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from pillars.service import health
+from pillars.jobs.definition import Job
+from pillars.service import exposition, health
 from pillars.service.process import Process
-from pillars.web.access import Gate
-from pillars.web.api import Api
+from pillars.service.scraping import Metrics
+from pillars.web import openapi, shapes
+from pillars.web.api.jobs import Jobs
+from pillars.web.api.processes import Processes
+from pillars.web.api.queues import Queues
+from pillars.web.api.schedules import Schedules
+from pillars.web.bodies import Enqueue
+from pillars.web.gate import Gate
+from pillars.web.operations import Answer, Operation, Resource
 from pillars.web.problems import HANDLERS
+from pillars.web.queries import Filters, Strictness
 
-Handler = Callable[[Request], Awaitable[Response]]
+NO_JOBS: Mapping[str, Job[..., Any]] = MappingProxyType({})
+
+Ops = dict[str, Operation]
 
 
-def application(process: Process) -> Starlette:
+def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS) -> Starlette:
     """Our side of the web pillar: the routes behind the gate, all errors as problems."""
-    prefix = process.settings.prefix
-    is_open = {prefix + path for path in health.ROUTES}
+    settings = process.settings
+    resources = table(process, jobs=jobs)
+    is_open = {settings.prefix + one.path for one in resources if one.is_open}
     return Starlette(
-        routes=[*_health(process, prefix), *_api(Api(process.database), prefix)],
-        middleware=[Middleware(Gate, settings=process.settings, is_open=is_open)],
+        routes=[one.route(settings.prefix) for one in resources],
+        middleware=[Middleware(Gate, settings=settings, is_open=is_open)],
         exception_handlers=HANDLERS,
     )
 
 
-def _health(process: Process, prefix: str) -> list[Route]:
+def table(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS) -> list[Resource]:
+    """Every path and what may be done there."""
+    prefix, database = process.settings.prefix, process.database
+    described: list[Resource] = [
+        *_jobs(Jobs(database, jobs)),
+        *_schedules(Schedules(database, jobs=f"{prefix}/api/jobs")),
+        *_queues(Queues(database)),
+        *_processes(Processes(database)),
+        *_health(process),
+        _metrics(process),
+    ]
+    document = openapi.Document(prefix)
+    described.append(_openapi(document))
+    document.describe(described)
+    return described
+
+
+def _jobs(jobs: Jobs) -> list[Resource]:
+    page = {200: Answer("A page of jobs.", shapes.Jobs)}
+    job = {200: Answer("The job.", shapes.Job)}
+    cancelled = {
+        200: Answer("The job, which had not begun and is cancelled.", shapes.Job),
+        202: Answer("The job, which runs; its worker was told.", shapes.Job),
+    }
+    enqueued = {
+        201: Answer("The new job.", shapes.Job, located=True),
+        200: Answer("The unfinished job that holds the unique key.", shapes.Job, located=True),
+    }
     return [
-        Route(prefix + path, health.Endpoint(process, ask), methods=["GET"])
-        for path, ask in health.ROUTES.items()
+        Resource("/api/jobs/stats", "jobs", {
+            "GET": Operation(
+                "count_jobs", "Count the jobs by state and by queue.", jobs.stats,
+                {200: Answer("The counts, by one snapshot.", shapes.Stats)},
+            ),
+        }),
+        Resource("/api/jobs", "jobs", {
+            "GET": Operation(
+                "list_jobs", "List jobs, newest first.", jobs.list, page, problems=(400,), query=Filters
+            ),
+            "POST": Operation(
+                "enqueue_job", "Enqueue a job.", jobs.enqueue, enqueued,
+                problems=(400, 404, 408, 413, 415), body=Enqueue,
+            ),
+        }),
+        Resource("/api/jobs/{job_id}", "jobs", {
+            "GET": Operation("show_job", "Show one job.", jobs.inspect, job),
+            "DELETE": Operation(
+                "delete_job", "Cancel a job; the same as POST to its cancel.", jobs.cancel, cancelled, problems=(409,)
+            ),
+        }),
+        Resource("/api/jobs/{job_id}/retry", "jobs", {
+            "POST": Operation(
+                "retry_job", "Run a failed, cancelled or expired job again, or a scheduled one now.",
+                jobs.retry, job, problems=(409,),
+            ),
+        }),
+        Resource("/api/jobs/{job_id}/cancel", "jobs", {
+            "POST": Operation("cancel_job", "Cancel a job.", jobs.cancel, cancelled, problems=(409,)),
+        }),
+    ]  # fmt: skip
+
+
+def _schedules(schedules: Schedules) -> list[Resource]:
+    shown = {200: Answer("The schedule as it is now.", shapes.Schedule)}
+    ran = {
+        201: Answer("The new job.", shapes.Job, located=True),
+        200: Answer("The unfinished job that holds the unique key.", shapes.Job, located=True),
+    }
+    return [
+        Resource("/api/schedules", "schedules", {
+            "GET": Operation(
+                "list_schedules", "List every schedule with its last tick.", schedules.list,
+                {200: Answer("The schedules.", shapes.Schedules)},
+            ),
+        }),
+        Resource("/api/schedules/{name:path}/run", "schedules", {
+            "POST": Operation(
+                "run_schedule", "Make the job of a schedule now, and no tick; of a paused one, too.", schedules.run, ran,
+                problems=(409,),
+            ),
+        }),
+        Resource("/api/schedules/{name:path}/pause", "schedules", {
+            "POST": Operation("pause_schedule", "Stop the ticks of a schedule.", schedules.pause, shown),
+        }),
+        Resource("/api/schedules/{name:path}/resume", "schedules", {
+            "POST": Operation(
+                "resume_schedule", "Let a schedule tick again, from its next tick on.", schedules.resume, shown
+            ),
+        }),
+    ]  # fmt: skip
+
+
+def _queues(queues: Queues) -> list[Resource]:
+    shown = {200: Answer("The queue as it is now.", shapes.Queue)}
+    return [
+        Resource("/api/queues", "queues", {
+            "GET": Operation(
+                "list_queues", "List every queue with its unfinished jobs.", queues.list,
+                {200: Answer("The queues.", shapes.Queues)},
+            ),
+        }),
+        Resource("/api/queues/{name:path}/pause", "queues", {
+            "POST": Operation(
+                "pause_queue", "Let no worker claim from a queue; what runs goes on.", queues.pause, shown
+            ),
+        }),
+        Resource("/api/queues/{name:path}/resume", "queues", {
+            "POST": Operation("resume_queue", "Let workers claim from a queue again.", queues.resume, shown),
+        }),
+    ]  # fmt: skip
+
+
+def _processes(processes: Processes) -> list[Resource]:
+    listed = {200: Answer("The processes.", shapes.Processes)}
+    summary = "List the processes of the application, workers first."
+    return [
+        Resource(
+            "/api/workers",
+            "workers",
+            {"GET": Operation("list_workers", summary, processes.list, listed)},
+        )
     ]
 
 
-def _api(api: Api, prefix: str) -> list[Route]:
-    return [
-        _resource(prefix + "/api/jobs/stats", GET=api.stats),
-        _resource(prefix + "/api/jobs", GET=api.list, POST=api.enqueue),
-        _resource(prefix + "/api/jobs/{job_id}", GET=api.inspect, DELETE=api.cancel),
-        _resource(prefix + "/api/jobs/{job_id}/retry", POST=api.retry),
-        _resource(prefix + "/api/jobs/{job_id}/cancel", POST=api.cancel),
-    ]
+def _health(process: Process) -> list[Resource]:
+    well = Answer("The whole picture, degraded or not.", shapes.Health)
+    ready = Answer("It serves.", shapes.Life)
+    said = {
+        "/api/health": Operation(
+            "check_health", "Say how the application is.", health.Endpoint(process, health.health),
+            {200: well, 503: Answer("It is degraded, and `strict` was asked for.", shapes.Health)}, query=Strictness,
+        ),
+        "/api/health/live": Operation(
+            "check_live", "Say whether this process turns; never asks the database.",
+            health.Endpoint(process, health.live), {200: Answer("It turns.", shapes.Life)},
+        ),
+        "/api/health/ready": Operation(
+            "check_ready", "Say whether this process serves and has not been asked to stop.",
+            health.Endpoint(process, health.ready),
+            {200: ready, 503: Answer("It starts or stops.", shapes.Life)},
+        ),
+    }  # fmt: skip
+    return [Resource(path, "health", {"GET": said[path]}, is_open=True) for path in health.ROUTES]
 
 
-def _resource(path: str, **handlers: Handler) -> Route:
-    """One path with a handler a method, so that a wrong method is told all the right ones."""
+def _metrics(process: Process) -> Resource:
+    read = Operation(
+        "read_metrics", "Read this process's and the database's figures, for Prometheus.", Metrics(process),
+        {200: Answer("Prometheus' text format.", str, media=exposition.CONTENT_TYPE)},
+    )  # fmt: skip
+    return Resource(
+        health.METRICS, "health", {"GET": read}, is_open=process.settings.metrics == "open"
+    )
 
-    async def handle(request: Request) -> Response:
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
-    return Route(path, handle, methods=list(handlers), name=path)
+def _openapi(document: openapi.Document) -> Resource:
+    answers = {200: Answer("An OpenAPI 3.1 document.", dict[str, Any])}
+    read = Operation("describe_api", "Describe this API.", document.show, answers)
+    return Resource("/api/openapi.json", "description", {"GET": read})

@@ -169,6 +169,7 @@ class Claimer:
         return claim
 
     def _begin(self, claim: Claim, asked_at: float) -> None:
+        self._process.tally.claims += 1
         self._holdings.take(((job.job_id, job.lock_token) for job in claim.jobs), asked_at=asked_at)
         for job in claim.jobs:
             self._start(job)

@@ -1,7 +1,6 @@
 """Writing outcomes, in groups: while one flush is in flight the next gathers, so nothing waits when idle and batches grow under load."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,6 +10,7 @@ from pillars import log
 from pillars.codec import clean_text
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.service.surviving import Outage
+from pillars.service.tally import Tally
 from pillars.store import history, settling
 from pillars.store.pool import Executor
 from pillars.store.rows import Answered, PutBack
@@ -41,7 +41,8 @@ class Settling:
     name: str = ""
     queue: str = ""
     attempt: int = 0
-    began_at: float = 0.0
+    ran_for: float = 0.0
+    """Seconds."""
     again: bool = False
     """Whether an earlier flush with it may have been carried out."""
 
@@ -58,12 +59,14 @@ class Finisher:
         executor: Executor,
         worker_id: UUID,
         holdings: Holdings,
+        tally: Tally,
         *,
         on_put_back: Callable[[timedelta], None],
     ) -> None:
         self._executor = executor
         self._worker_id = worker_id
         self._holdings = holdings
+        self._tally = tally
         self._on_put_back = on_put_back
         self._pending: list[Settling] = []
         self._some = asyncio.Event()
@@ -104,6 +107,7 @@ class Finisher:
     async def flush_once(self) -> int:
         """Write one group of outcomes; returns how many are settled. What is busy is asked again by the next flush."""
         group, self._pending = self._pending[:LARGEST_FLUSH], self._pending[LARGEST_FLUSH:]
+        self._tally.flushes += 1
         unsettled: Sequence[Settling] = [replace(one, again=True) for one in group]
         try:
             unsettled = await self._flush(group)
@@ -167,7 +171,7 @@ class Finisher:
             if isinstance(answer, PutBack) and answer.run_in is not None:
                 self._on_put_back(answer.run_in)
             if answer.answer != "busy" and one.name:
-                _tell(one, lost=answer.answer == "lost")
+                _tell(one, self._tally, lost=answer.answer == "lost")
         return busy
 
 
@@ -183,9 +187,10 @@ def _shortened(settling: Settling) -> Settling:
     return replace(settling, record=replace(record, error=error, traceback=None))
 
 
-def _tell(settling: Settling, *, lost: bool) -> None:
+def _tell(settling: Settling, tally: Tally, *, lost: bool) -> None:
     record = settling.record
     outcome = record.state if isinstance(record, Ended) else record.outcome
+    tally.ended(settling.name, "lost" if lost else outcome, settling.ran_for)
     logger = log.get("pillars.worker")
     event = log.Event.JOB_LOCK_LOST if lost else EVENTS[outcome]
     facts: dict[str, object] = {
@@ -193,13 +198,14 @@ def _tell(settling: Settling, *, lost: bool) -> None:
         "job_name": settling.name,
         "queue": settling.queue,
         "attempt": settling.attempt,
-        "duration_ms": round((time.monotonic() - settling.began_at) * 1000, 1),
+        "duration_ms": round(settling.ran_for * 1000, 1),
     }
     if record.error:
         facts["error"] = record.error
     if isinstance(record, Returned) and record.wait is not None:
         facts["wait_ms"] = round(record.wait / timedelta(milliseconds=1))
     if lost:
+        tally.locks_lost += 1
         logger.warning(event, outcome=outcome, **facts)
     elif outcome == "failed":
         logger.error(event, **facts)

@@ -84,6 +84,7 @@ class Guard:
         if blocked <= BLOCKED or self._warned:
             return
         self._warned = True
+        self._process.tally.blocked += 1
         frame = self._main_frame()
         attempt = _attempt_on(frame)
         log.get("pillars.worker").warning(

@@ -1,5 +1,6 @@
 """`app worker`: claims jobs, runs them, writes what became of them, until it is asked to stop."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -62,12 +63,14 @@ class Worker:
         self.jobs = jobs
         self._end = end
         self.slots = Slots(kinds, queues)
+        process.tally.slots, process.tally.taken = self.slots.kinds, self.slots.taken
         self.holdings = Holdings(settings.trust)
         self.claimer = Claimer(process, jobs, self.slots, self.holdings, start=self._start)
         self.finisher = Finisher(
             process.database.runtime,
             process.worker_id,
             self.holdings,
+            process.tally,
             on_put_back=self.claimer.look_in,
         )
         self.sweeper = Sweeper(process)
@@ -179,6 +182,10 @@ class Worker:
         attempt = Attempt(claimed, job, threads=self._threads, complete=Completer)
         self._attempts[attempt.key] = attempt
         self.slots.take(job.kind, claimed.queue)
+        waited = (
+            claimed.locked_at - claimed.run_at
+        ).total_seconds()  # both by the database's clock
+        self.process.tally.began(claimed.queue, waited)
         self._crew.start_soon(self._attempt, attempt, name=claimed.name)
 
     async def _attempt(self, attempt: Attempt) -> None:
@@ -197,7 +204,7 @@ class Worker:
             name=attempt.claimed.name,
             queue=attempt.claimed.queue,
             attempt=attempt.claimed.attempt,
-            began_at=attempt.began_at,
+            ran_for=time.monotonic() - attempt.began_at,
             again=attempt.completed_inside,
         )
 

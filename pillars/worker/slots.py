@@ -12,20 +12,21 @@ class Slots:
     ) -> None:
         self.kinds = kinds
         self.queues = queues
-        self._by_kind: Counter[str] = Counter()
+        self.taken: Counter[str] = Counter()
+        """By kind."""
         self._by_queue: Counter[str] = Counter()
 
     def take(self, kind: str, queue: str) -> None:
-        self._by_kind[kind] += 1
+        self.taken[kind] += 1
         self._by_queue[queue] += 1
 
     def free_up(self, kind: str, queue: str) -> None:
-        self._by_kind[kind] -= 1
+        self.taken[kind] -= 1
         self._by_queue[queue] -= 1
 
     def free(self, kind: str) -> int:
         """Free places of a kind; none where every served queue is full."""
-        free = self.kinds.get(kind, 0) - self._by_kind[kind]
+        free = self.kinds.get(kind, 0) - self.taken[kind]
         served = self.free_by_queue()
         if served is None or None in served.values():
             return free

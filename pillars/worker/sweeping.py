@@ -52,7 +52,7 @@ class Sweeper:
             # A pooler lets its clients wait through an outage, and a sweep that has waited comes before the beats of the living.
             await locks.reach(self._session)
         swept = await locks.sweep(self._session)
-        tell_swept(swept)
+        tell_swept(swept, self._process.tally)
         return swept
 
     async def _forget_session(self) -> None:

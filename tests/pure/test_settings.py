@@ -54,6 +54,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         "poll_max": seconds(30),
         "token": None,
         "view_token": None,
+        "metrics": "token",
         "prefix": "",
         "health_host": "127.0.0.1",
         "health_port": None,

@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.settings import load
 from pillars.store.database import Database
@@ -32,8 +33,11 @@ async def client_of() -> AsyncIterator[Callable[..., httpx2.AsyncClient]]:
     """Makes a client of a process's application."""
     made: list[httpx2.AsyncClient] = []
 
-    def make(process: Process, app: object | None = None) -> httpx2.AsyncClient:
-        transport = httpx2.ASGITransport(app=Web(process, app).asgi)
+    def make(
+        process: Process, app: object | None = None, *jobs: Job[..., Any]
+    ) -> httpx2.AsyncClient:
+        web = Web(process, app, jobs={job.name: job for job in jobs})
+        transport = httpx2.ASGITransport(app=web.asgi)
         made.append(httpx2.AsyncClient(transport=transport, base_url=LOCAL))
         return made[-1]
 

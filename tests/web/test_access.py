@@ -4,13 +4,12 @@ from uuid import uuid4
 
 import httpx2
 import pytest
-from starlette.datastructures import Headers
 from starlette.routing import Route
 
 from pillars.service import health
+from pillars.service.access import READING, is_cross_site, is_loopback
 from pillars.service.process import Process
 from pillars.web import routes
-from pillars.web.access import READING, is_cross_site, is_loopback
 
 TOKEN, VIEW = "operate-0123456789", "view-0123456789abc"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
@@ -203,7 +202,7 @@ async def test_own_pages_and_programs_change_what_they_want(
 
 def test_two_origins_are_cross_site() -> None:
     raw = [(b"host", b"a"), (b"origin", b"http://a"), (b"origin", b"http://a")]
-    assert is_cross_site(Headers(raw=raw))
+    assert is_cross_site(raw)
 
 
 def test_loopback_is_told_by_exact_parse() -> None:

@@ -1,10 +1,15 @@
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
 
+from pillars import Context, job
+from pillars.cli import serving
+from pillars.registry import Registry
+from pillars.service.process import Process
 from support import ask
 
 ENQUEUE = "/api/jobs"
@@ -220,3 +225,75 @@ async def test_a_body_over_5_mb_is_a_413_whether_or_not_its_length_was_said(
             413,
             "application/problem+json",
         )
+
+
+@dataclass
+class Address:
+    street: str
+    number: int
+
+
+@job(name="mail.letter")
+async def letter(ctx: Context, to: Address, copies: int = 1) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        ({}, "payload.to: required, and missing"),
+        ({"to": "x"}, "payload.to: expected object, got str"),
+        ({"to": {"street": "s", "number": "1"}}, "payload.to.number: expected int, got str"),
+        ({"to": {"street": "s"}}, "payload.to.number: required, and missing"),
+        ({"to": {"street": "s", "number": 1}, "copeis": 2}, "payload.copeis: no such name"),
+        ({"to": {"street": "s", "number": 1}, "ctx": {}}, "payload.ctx: no such name"),
+    ],
+)
+async def test_arguments_that_do_not_fit_a_job_of_this_app_are_a_400_that_names_the_field(
+    process_with: Callable[..., Process],
+    client_of: Callable[..., httpx2.AsyncClient],
+    db: str,
+    payload: object,
+    said: str,
+) -> None:
+    client = client_of(process_with(), None, letter)
+    response = await client.post(ENQUEUE, json={"name": "mail.letter", "payload": payload})
+    assert (response.status_code, response.headers["content-type"]) == (
+        400,
+        "application/problem+json",
+    )
+    assert said in response.json()["detail"]
+    assert await ask(db, "select count(*) from pillars.jobs") == 0
+
+
+async def test_arguments_that_fit_are_stored_as_they_were_sent(
+    process_with: Callable[..., Process], client_of: Callable[..., httpx2.AsyncClient]
+) -> None:
+    client = client_of(process_with(), None, letter)
+    payload = {"to": {"street": "s", "number": 1}}
+    response = await client.post(ENQUEUE, json={"name": "mail.letter", "payload": payload})
+    assert (response.status_code, response.json()["payload"]) == (201, payload)
+
+
+async def test_a_job_of_another_app_on_this_database_is_taken_with_any_arguments(
+    process_with: Callable[..., Process],
+    client_of: Callable[..., httpx2.AsyncClient],
+    define: Define,
+) -> None:
+    await define("theirs.job")
+    client = client_of(process_with(), None, letter)
+    body = {"name": "theirs.job", "payload": {"anything": 1}}
+    assert (await client.post(ENQUEUE, json=body)).status_code == 201
+
+
+async def test_app_web_checks_against_the_jobs_that_it_found(
+    process_with: Callable[..., Process],
+) -> None:
+    found = Registry({letter.name: letter}, {})
+    web, _ = await serving._wire(process_with(), found, None)
+    transport = httpx2.ASGITransport(app=web.asgi)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        response = await client.post(ENQUEUE, json={"name": "mail.letter"})
+    assert (response.status_code, response.json()["detail"]) == (
+        400,
+        "payload.to: required, and missing",
+    )

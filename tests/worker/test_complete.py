@@ -19,7 +19,7 @@ from pillars.store import settling
 from pillars.store.borrowed import Borrowed, BorrowedNow, borrow
 from pillars.store.database import Database
 from pillars.store.settling import Ended
-from pillars.worker import completing, finishing
+from pillars.worker import completing
 from stepping import hand, locked_tokens, places_of, put_one
 from support import ask, asking, move_clock, running, tell, until, worker_for
 
@@ -37,17 +37,14 @@ async def exact(ctx: Context, fail_first: bool = False) -> str:  # noqa: FBT001,
     return "told outside"
 
 
-async def test_the_effect_and_the_end_commit_together(
-    db: str, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lost: list[bool] = []
-    monkeypatch.setattr(finishing, "_tell", lambda _one, **told: lost.append(told["lost"]))
+async def test_the_effect_and_the_end_commit_together(db: str, database: Database) -> None:
     await tell(db, TABLE)
-    async with running(worker_for(database, exact)):
+    async with running(worker_for(database, exact)) as worker:
         handle = await exact.enqueue()
         assert await handle.result(timeout="20s") == "told inside"
         await until(lambda: no_locks(db))
-    assert lost == [False], "the flush recognises its own end"
+    [runs] = worker.process.tally.runs.values()
+    assert runs.outcomes == {"completed": 1}, "the flush recognises its own end"
     assert await ask(db, "select array_agg(n) from effects") == [1]
     assert await ask(db, TELL_STATE) == "completed 1"
 

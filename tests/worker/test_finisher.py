@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pillars.errors import DatabaseTrouble, Trouble
+from pillars.service.tally import Tally
 from pillars.store.claiming import Claimed
 from pillars.store.database import Database
 from pillars.store.pool import STATEMENT_TIMEOUT, Executor
@@ -44,8 +45,9 @@ class Desk:
         self.pool = Faulty(database.runtime)
         self.holdings = Holdings(timedelta(seconds=25))
         self.looks: list[timedelta] = []
+        self.tally = Tally()
         self.finisher = Finisher(
-            self.pool, worker.worker_id, self.holdings, on_put_back=self.looks.append
+            self.pool, worker.worker_id, self.holdings, self.tally, on_put_back=self.looks.append
         )
 
     async def take(self, db: str, count: int) -> list[Claimed]:
@@ -129,10 +131,8 @@ async def test_outcomes_survive_a_database_that_is_away(db: str, desk: Desk) -> 
 
 
 async def test_a_flush_of_unknown_outcome_is_repeated_and_recognises_itself(
-    db: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    db: str, desk: Desk
 ) -> None:
-    told: list[bool] = []
-    monkeypatch.setattr(finishing, "_tell", lambda _one, *, lost: told.append(lost))
     one, two, three = await desk.take(db, 3)
     for settling in (completed(one), retried(two), completed(three, keep="none")):
         await desk.finisher.put(settling)
@@ -141,7 +141,8 @@ async def test_a_flush_of_unknown_outcome_is_repeated_and_recognises_itself(
         with pytest.raises(DatabaseTrouble):
             await desk.finisher.flush_once()
     assert await desk.finisher.flush_once() == 3
-    assert told == [False, False, False]
+    assert desk.tally.runs["work"].outcomes == {"completed": 2, "retried": 1}
+    assert (desk.tally.flushes, desk.tally.locks_lost) == (3, 0)
     assert await places_of(db, one.job_id) == (0, 1)
     assert await places_of(db, two.job_id) == (1, 0)
     assert await places_of(db, three.job_id) == (0, 0)
@@ -149,16 +150,13 @@ async def test_a_flush_of_unknown_outcome_is_repeated_and_recognises_itself(
     assert desk.holdings.tokens() == []
 
 
-async def test_an_outcome_of_a_lost_claim_is_dropped(
-    db: str, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[bool] = []
-    monkeypatch.setattr(finishing, "_tell", lambda _one, *, lost: told.append(lost))
+async def test_an_outcome_of_a_lost_claim_is_dropped_and_counted(db: str, desk: Desk) -> None:
     [job] = await desk.take(db, 1)
     await desk.worker.put_back(job)
     await desk.finisher.put(completed(job))
     assert await desk.finisher.flush_once() == 1
-    assert told == [True]
+    assert desk.tally.runs["work"].outcomes == {"lost": 1}
+    assert desk.tally.locks_lost == 1
     assert await places_of(db, job.job_id) == (1, 0)
 
 

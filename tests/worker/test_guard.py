@@ -113,7 +113,7 @@ async def test_a_job_that_holds_the_loop_is_judged_by_its_deadline(
     assert desk.ended == ended
 
 
-async def test_a_blocked_loop_is_told_once_with_the_jobs_name(
+async def test_a_blocked_loop_is_told_and_counted_once_with_the_jobs_name(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[dict[str, Any]] = []
@@ -135,6 +135,7 @@ async def test_a_blocked_loop_is_told_once_with_the_jobs_name(
     assert facts["job_name"] == holding.claimed.name
     assert facts["job_id"] == str(holding.claimed.job_id)
     assert facts["blocked_ms"] >= 1500
+    assert desk.guard._process.tally.blocked == 1
     assert "watch_from_a_thread" in facts["stack"]
 
 

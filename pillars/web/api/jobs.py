@@ -1,6 +1,6 @@
-"""The JSON API: what each route does."""
+"""Jobs: counted, listed, enqueued, inspected, cancelled, retried."""
 
-import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -12,22 +12,23 @@ from starlette.responses import Response
 from pillars import log
 from pillars.codec import large
 from pillars.errors import UnknownJob
+from pillars.jobs.definition import Job
 from pillars.store import enqueueing, jobs, listing, naming, redriving, stats as counting
 from pillars.store.database import Database
 from pillars.store.results import made_at
 from pillars.store.rows import Defaults, JobRow, NewJob, Stats
 from pillars.web import bodies, queries
-from pillars.web.problems import answer, problem
+from pillars.web.api import paths
+from pillars.web.problems import answer, enqueued, problem
 
-ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
+class Jobs:
+    """Reads and changes jobs for requests that were let in; `defined` are those whose code this process has."""
 
-class Api:
-    """Reads and changes jobs for requests that were let in."""
-
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, defined: Mapping[str, Job[..., Any]]) -> None:
         self._database = database
         self._pool = database.pool
+        self._defined = defined
 
     async def stats(self, _request: Request) -> Response:
         return answer(_counted(await counting.stats(self._pool)))
@@ -40,6 +41,8 @@ class Api:
     async def enqueue(self, request: Request) -> Response:
         """201 with the new job, or 200 with the unfinished one that holds the unique key."""
         body = await bodies.read(request)
+        if (defined := self._defined.get(body.name)) is not None:
+            defined.payload_codec.decode(body.payload, what="payload")
         job = bodies.new_job(body, await self._defaults(body.name))
         if large(job.payload.encode()):
             log.get("pillars.web").warning(
@@ -47,17 +50,15 @@ class Api:
             )
         stored = await enqueueing.enqueue(self._database, job)
         row = await listing.find(self._pool, stored.job_id) or _as_stored(job, stored.job_id)
-        headers = {"location": f"{request.scope['path']}/{row.job_id}"}
-        response = answer(listing.as_json(row), status=201 if stored.created else 200)
-        response.headers.update(headers)
-        return response
+        location = f"{request.scope['path']}/{row.job_id}"
+        return enqueued(row, created=stored.created, location=location)
 
     async def inspect(self, request: Request) -> Response:
-        return answer(listing.as_json(await self._found(_job_id(request))))
+        return answer(listing.as_json(await self._found(paths.job_id(request))))
 
     async def cancel(self, request: Request) -> Response:
         """200 where the job had not begun and is cancelled now, 202 where its worker was told, 409 where it had ended."""
-        before = await self._found(_job_id(request))
+        before = await self._found(paths.job_id(request))
         said = await jobs.cancel(self._pool, before.job_id)
         after = await listing.find(self._pool, before.job_id)
         match said:
@@ -72,7 +73,7 @@ class Api:
 
     async def retry(self, request: Request) -> Response:
         """200 with the job, failed, cancelled or expired ones as new, scheduled ones due now; else 409."""
-        retried = await redriving.retry(self._pool, _job_id(request))
+        retried = await redriving.retry(self._pool, paths.job_id(request))
         if retried.refused:
             return problem(409, retried.refused, state=retried.job.state)
         return answer(listing.as_json(retried.job))
@@ -89,16 +90,6 @@ class Api:
         if found is None and (names := await naming.defined_names(self._pool)):
             raise UnknownJob.among(name, names)
         return found
-
-
-def _job_id(request: Request) -> UUID:
-    """The id in the path, in its one usual form; what was got is not repeated: it may be anything."""
-    text = request.path_params["job_id"]
-    if not ID.fullmatch(text):
-        raise UnknownJob(
-            "no job has this id: expected one such as 01890a5d-ac96-774b-bcce-b302099a8057"
-        )
-    return UUID(text)
 
 
 def _unknown(job_id: UUID) -> UnknownJob:

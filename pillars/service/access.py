@@ -1,23 +1,20 @@
-"""Who may use the API: bearers of a token, or, where none is set, this very machine.
-
-The gate stands in front of the routes, and what is open is listed; so a route that is added is closed.
-"""
+"""Who may use the API and read the metrics: bearers of a token, or, where none is set, this very machine."""
 
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
+from typing import TypeAlias
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
-
+from pillars.service.farewell import Scope
 from pillars.settings import Settings
-from pillars.web.problems import problem
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 READING = {"GET", "HEAD", "OPTIONS"}  # these change nothing (RFC 9110, section 9.2.1)
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?", re.ASCII)
-SET_A_TOKEN = "no token is set: set PILLARS_TOKEN, or ask from this machine with HOST=127.0.0.1"  # noqa: S105
+SET_A_TOKEN = "no token is set: set PILLARS_TOKEN, or ask from this machine a server that is bound to it (HOST or PILLARS_HEALTH_HOST 127.0.0.1)"  # noqa: S105
 ASK_WITH_A_TOKEN = "expected the header Authorization: Bearer with the value of PILLARS_TOKEN or PILLARS_VIEW_TOKEN"  # noqa: S105
 
 
@@ -26,31 +23,17 @@ class Refusal:
     status: int
     detail: str
 
-
-class Gate:
-    """Lets requests through to `app` that may read or operate; answers 401 or 403 for it otherwise."""
-
-    def __init__(self, app: ASGIApp, *, settings: Settings, is_open: Collection[str]) -> None:
-        self._app = app
-        self._settings = settings
-        self._is_open = is_open
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = None
-        if scope["type"] == "http" and scope["path"] not in self._is_open:
-            refused = refusal(self._settings, scope["method"], Headers(scope=scope))
-        if refused is None:
-            await self._app(scope, receive, send)
-            return
-        headers = {"www-authenticate": "Bearer"} if refused.status == 401 else None
-        await problem(refused.status, refused.detail, headers=headers)(scope, receive, send)
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"www-authenticate": "Bearer"} if self.status == 401 else {}
 
 
-def refusal(settings: Settings, method: str, headers: Headers) -> Refusal | None:
-    """Why a request may not pass; None where it may."""
-    changes = method not in READING
+def refusal(settings: Settings, scope: Scope, *, bound: str) -> Refusal | None:
+    """Why a request may not pass, by a server bound to the host `bound`; None where it may."""
+    headers: Headers = scope["headers"]
+    changes = scope["method"] not in READING
     if settings.token is None and settings.view_token is None:
-        if not (is_loopback(settings.host) and is_local(headers)):
+        if not (is_loopback(bound) and is_local(headers)):
             return Refusal(401, SET_A_TOKEN)
     elif not bears(headers, settings.token):
         if not bears(headers, settings.view_token):
@@ -62,12 +45,18 @@ def refusal(settings: Settings, method: str, headers: Headers) -> Refusal | None
     return None
 
 
+def given(headers: Headers, name: str) -> list[str]:
+    """Every value of a header."""
+    wanted = name.encode()
+    return [value.decode("latin-1") for key, value in headers if key.lower() == wanted]
+
+
 def bears(headers: Headers, token: str | None) -> bool:
     """Whether the request bears this token, compared in a time that tells nothing about it."""
-    given = headers.getlist("authorization")
-    if token is None or len(given) != 1:
+    said = given(headers, "authorization")
+    if token is None or len(said) != 1:
         return False
-    scheme, _, value = given[0].partition(" ")
+    scheme, _, value = said[0].partition(" ")
     return scheme.lower() == "bearer" and hmac.compare_digest(
         value.strip().encode(), token.encode()
     )
@@ -78,9 +67,10 @@ def is_local(headers: Headers) -> bool:
 
     A page that rebinds its domain to 127.0.0.1 still sends that domain as Host.
     """
-    hosts = headers.getlist("host")
+    hosts = given(headers, "host")
+    names = [key.lower() for key, _ in headers]
     if len(hosts) != 1 or any(
-        name == "forwarded" or name.startswith("x-forwarded") for name in headers
+        name == b"forwarded" or name.startswith(b"x-forwarded") for name in names
     ):
         return False
     match = HOST.fullmatch(hosts[0])
@@ -102,11 +92,11 @@ def is_cross_site(headers: Headers) -> bool:
 
     Sec-Fetch-Site is the browser's own word; older ones send only Origin. Programs send neither.
     """
-    site = headers.getlist("sec-fetch-site")
+    site = given(headers, "sec-fetch-site")
     if site:
         return site not in (["same-origin"], ["none"])
-    origins = headers.getlist("origin")
+    origins = given(headers, "origin")
     if not origins:
         return False
-    host = headers.get("host", "")
+    host = (given(headers, "host") or [""])[0]
     return len(origins) > 1 or origins[0] not in {f"http://{host}", f"https://{host}"}
