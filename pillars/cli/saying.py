@@ -31,8 +31,8 @@ def document(content: object) -> None:
 
 
 def items(content: Iterable[Any]) -> None:
-    """What stands in for a page where there is only one: the answer of a command that takes several."""
-    document({"items": list(content), "next": None})
+    """A whole list, in the form of a page: what is listed at once, and the answer of a command that takes several."""
+    document({"items": list(content)})
 
 
 def lines(written: Iterable[str]) -> None:
