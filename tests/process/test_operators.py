@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 
 from process.pillar import PROJECT, ROOT, app, ready_app
-from support import ask, tell, until
+from support import ask, asking, tell, until
 
 
 def environ(db: str, **more: str) -> dict[str, str]:
@@ -160,3 +160,26 @@ async def test_in_bulk_a_person_is_asked_with_the_count(
     ended, output = await on_a_terminal(db, "jobs", "cancel", "--state", "ready", typed=typed)
     assert (ended, await ask(db, "select count(*) from pillars.jobs")) == (code, left), output
     assert "cancel 3 jobs (--state ready)? [y/N]" in output
+
+
+async def test_ctrl_c_in_bulk_keeps_whole_batches_and_a_second_run_does_the_rest(
+    db: str, tmp_path: Path
+) -> None:
+    await tell(
+        db,
+        "insert into pillars.jobs (job_id, name, queue) select pillars.uuid7(), 'a', 'q' from generate_series(1, 201)",
+    )
+    words = ("jobs", "cancel", "--state", "ready", "--yes")
+    async with asking(db) as holder, holder.transaction():
+        await holder.execute("select from pillars.jobs order by job_id limit 1 for update")
+        with app(tmp_path, db, *words) as bulk:
+            await until(lambda: _left(db, 1))
+            bulk.signal(signal.SIGINT)
+            assert await bulk.ended() == 130
+            assert "stopped: 200 cancelled of 201" in bulk.output
+    done = await run(db, *words)
+    assert done.stderr == "1 cancelled\n"
+
+
+async def _left(db: str, count: int) -> bool:
+    return bool(await ask(db, "select count(*) = $1 from pillars.jobs", count))
