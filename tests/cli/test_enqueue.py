@@ -147,6 +147,12 @@ async def test_an_unknown_name_is_refused_with_the_nearest(app: Run, db: str) ->
     assert await ask(db, "select count(*) from pillars.jobs") == 0
 
 
+async def test_names_in_an_error_cannot_reach_the_terminal(app: Run, db: str) -> None:
+    await define(db, "\x1b[2J\r\nname\u202e")
+    said = await app("jobs", "enqueue", "x", code=1)
+    assert said.err == 'app: no job named "x"; there are: \\x1b[2J\\r\\nname\\u202e\n'
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
