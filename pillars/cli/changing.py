@@ -14,7 +14,7 @@ from pillars.cli import opening, saying
 from pillars.cli.ending import DONE, FAILED, STOPPED, Misuse, arguments
 from pillars.cli.looking import filters, said
 from pillars.cli.opening import Opened
-from pillars.errors import UnknownJob
+from pillars.errors import DatabaseTrouble, UnknownJob
 from pillars.jobs.handle import checked_id
 from pillars.store import jobs, listing, redriving
 from pillars.store.listing import Wanted
@@ -39,6 +39,7 @@ class Act(Protocol):
 
     verb: str
     past: str
+    counted: tuple[str, ...]
 
     async def one(self, executor: Executor, job_id: UUID) -> Outcome: ...
     async def batch(self, executor: Executor, job_ids: Sequence[UUID]) -> Counter[str]: ...
@@ -49,6 +50,7 @@ class Retry:
     """Failed, cancelled and expired jobs run again, scheduled ones now."""
 
     verb, past = "retry", "retried"
+    counted: tuple[str, ...] = ("retried", "left")
 
     async def one(self, executor: Executor, job_id: UUID) -> Outcome:
         retried = await redriving.retry(executor, job_id)
@@ -69,6 +71,7 @@ class Cancel:
     """Unfinished jobs end; those that run are asked to."""
 
     verb, past = "cancel", "cancelled"
+    counted: tuple[str, ...] = ("cancelled", "requested", "left")
 
     async def one(self, executor: Executor, job_id: UUID) -> Outcome:
         answer = await jobs.cancel(executor, job_id)
@@ -121,8 +124,10 @@ def change(
 
 async def _each(act: Act, job_ids: Sequence[UUID], opened: Opened, *, as_json: bool) -> int:
     """Every id, whatever became of the one before it."""
-    outcomes = [await _one(act, opened.database.pool, job_id) for job_id in job_ids]
-    for outcome in outcomes:
+    outcomes: list[Outcome] = []
+    for job_id in job_ids:
+        outcome = await _one(act, opened.database.pool, job_id)
+        outcomes.append(outcome)
         if not outcome.done:
             saying.tell(outcome.line)
         elif not as_json:
@@ -145,17 +150,23 @@ class _Bulk:
 
     act: Act
     wanted: Sequence[Wanted]
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = Counter(dict.fromkeys(self.act.counted, 0))
 
     def run(self, *, yes: bool, as_json: bool) -> int:
         job_ids = opening.run(self._find, command="jobs")
         if job_ids and not yes:
             _ask(f"{self.act.verb} {saying.counted(len(job_ids), 'job')} ({self._said().strip()})?")
         try:
-            opening.run(partial(self._work, job_ids), command="jobs")
-        except KeyboardInterrupt:
+            if job_ids:
+                opening.run(partial(self._work, job_ids), command="jobs")
+        except (KeyboardInterrupt, DatabaseTrouble) as cause:
             told = f"{self.act.told(self.counts)} of {len(job_ids):,}"
             saying.tell(f"stopped: {told}; what was done stays done, run it again for the rest")
+            if isinstance(cause, DatabaseTrouble):
+                raise
             return STOPPED
         if as_json:
             saying.document({"matched": len(job_ids), **self.counts})
@@ -171,7 +182,6 @@ class _Bulk:
         return [job_id for wanted in self.wanted for job_id in await _ids(pool, wanted)]
 
     async def _work(self, job_ids: Sequence[UUID], opened: Opened) -> None:
-        self.counts = await self.act.batch(opened.database.pool, ())
         hidden = not sys.stderr.isatty()
         with click.progressbar(length=len(job_ids), file=sys.stderr, hidden=hidden) as bar:
             for at in range(0, len(job_ids), BATCH):
@@ -192,7 +202,6 @@ def _ask(question: str) -> None:
 
 
 async def _ids(executor: Executor, wanted: Wanted) -> list[UUID]:
-    """The ids of all jobs that match now: those are meant, not what comes to match while one works through them."""
     found: list[UUID] = []
     page: list[UUID] | None = None
     while page is None or len(page) == IDS_AT_ONCE:
