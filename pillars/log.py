@@ -16,14 +16,14 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import IO, TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-__all__ = ["Event", "configure", "get", "redact"]
+__all__ = ["Event", "configure", "configure_later", "get", "redact"]
 
 
 class Event(StrEnum):
@@ -63,15 +63,23 @@ class Event(StrEnum):
 
 
 _made: WeakSet[Any] = WeakSet()
+_later: list[Callable[[], None]] = []
 
 
 def get(name: str) -> "FilteringBoundLogger":
     """Make a logger; its lines carry `logger=name`. Levels that are filtered out cost one call."""
     import structlog
 
+    while _later:
+        _later.pop()()
     logger = structlog.get_logger(name)
     _made.add(logger)
     return cast("FilteringBoundLogger", logger)
+
+
+def configure_later(*, level: str, format: str) -> None:  # noqa: A002
+    """As `configure`, once there is something to log: a command that only prints imports no structlog."""
+    _later[:] = [partial(configure, level=level, format=format)]
 
 
 def configure(
@@ -87,6 +95,7 @@ def configure(
     """
     import structlog
 
+    _later.clear()
     stream = sys.stderr if stream is None else stream
     terminal = stream.isatty()
     console = format == "console" or (format == "auto" and terminal)

@@ -1,31 +1,14 @@
 """What can be said to `app`. Each command imports what it needs when it runs, so that `--help` is light."""
 
-import sys
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 
-from pillars.cli.ending import code_of
-from pillars.errors import PillarsError
+from pillars.cli.ending import ending
+from pillars.cli.job_commands import jobs
+from pillars.cli.operations import queues, schedules, workers
 from pillars.version import __version__
-
-P = ParamSpec("P")
-
-
-def ending(command: Callable[P, int]) -> Callable[P, None]:
-    """Leave with the command's exit code; an error of ours is one line, without a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            code = command(*args, **kwargs)
-        except (PillarsError, BaseExceptionGroup) as raised:
-            code = code_of(raised)
-        sys.exit(code)
-
-    return run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,6 +89,10 @@ def migrate(*, plan: bool, check: bool) -> int:
     from pillars.cli.migrating import run
 
     return run(plan=plan, check=check)
+
+
+for group in (jobs, queues, schedules, workers):
+    main.add_command(group)
 
 
 @main.group()

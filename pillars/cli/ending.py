@@ -1,12 +1,54 @@
-"""How a command ends by an exception: an error of ours is one line, without a traceback."""
+"""How a command ends: its exit code, and an error of ours as one line, without a traceback."""
 
+import sys
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec
 
 import click
 
-from pillars.errors import ConfigurationError, PillarsError
+from pillars.cli.words import visible
+from pillars.errors import ConfigurationError, PillarsError, Unknown, UsageError
 
-FAILED, USAGE = 1, 2
+P = ParamSpec("P")
+
+DONE, FAILED, USAGE, STOPPED = 0, 1, 2, 130
+
+
+class Misuse(click.ClickException):
+    """An argument that cannot be used: one line, exit code 2."""
+
+    exit_code = USAGE
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"app: {visible(self.message)}", file=file, err=file is None)
+
+
+def ending(command: Callable[P, int]) -> Callable[P, None]:
+    """Leave with the command's exit code; an error of ours is one line, without a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = command(*args, **kwargs)
+        except (PillarsError, BaseExceptionGroup) as raised:
+            code = code_of(raised)
+        sys.exit(code)
+
+    return run
+
+
+@contextmanager
+def arguments() -> Iterator[None]:
+    """What is wrong with something said on the command line is a `Misuse`; what is not there stays `Unknown`."""
+    try:
+        yield
+    except Unknown:
+        raise
+    except UsageError as error:
+        raise Misuse(str(error)) from error
 
 
 def code_of(raised: BaseException) -> int:
@@ -15,7 +57,7 @@ def code_of(raised: BaseException) -> int:
     if error is None:
         click.echo("".join(traceback.format_exception(raised)), err=True, nl=False)
         return FAILED
-    click.echo(f"app: {error}", err=True)
+    click.echo(f"app: {visible(str(error))}", err=True)
     return USAGE if isinstance(error, ConfigurationError) else FAILED
 
 

@@ -4,13 +4,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pillars import embedded, log
+from pillars import log
 from pillars.errors import ConfigurationError
 from pillars.settings import Settings
 from pillars.store import migrate
 from pillars.store.migrate import Migration
 from pillars.store.pool import Address, Revive
+
+if TYPE_CHECKING:
+    from pillars.embedded import Cluster
 
 MISSING = (
     "DATABASE_URL is not set, and production has no Postgres of its own; "
@@ -40,14 +44,18 @@ def postgres(settings: Settings) -> Iterator[Postgres]:
         return
     if settings.env == "prod":
         raise ConfigurationError(MISSING)
+    from pillars import embedded  # only where it is needed: a listing in production starts without
+
     with embedded.start(cluster_of(settings)) as server:
         os.environ["DATABASE_URL"] = server.url  # for the app's own pools
         os.environ["PILLARS_ENV"] = "dev"
         yield Postgres(server.url, server.url, server.revive)
 
 
-def cluster_of(settings: Settings) -> embedded.Cluster:
+def cluster_of(settings: Settings) -> "Cluster":
     """The project's embedded cluster, running or not."""
+    from pillars import embedded
+
     return embedded.cluster(settings.root, binaries=settings.postgres_bin)
 
 

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import msgspec
 
+from pillars.store import states
+from pillars.store.cursors import cursor_after
 from pillars.store.pool import Executor
-from pillars.store.results import not_ended_before
-from pillars.store.rows import JobRow
+from pillars.store.results import made_at, not_ended_before
+from pillars.store.rows import AttemptRow, Circumstances, JobRow, NewJob, Stored
 from pillars.store.statements import Statement
 
 if TYPE_CHECKING:
@@ -20,10 +22,12 @@ INSPECT = Statement("jobs/inspect", JobRow)
 LIST_ALL = Statement("jobs/list_all", JobRow)
 LIST_UNFINISHED = Statement("jobs/list_unfinished", JobRow)
 LIST_FINAL = Statement("jobs/list_final", JobRow)
+IDS_UNFINISHED = Statement("jobs/ids_unfinished", Stored)
+IDS_FINAL = Statement("jobs/ids_final", Stored)
+ATTEMPTS = Statement("jobs/attempts", AttemptRow)
+CIRCUMSTANCES = Statement("jobs/circumstances", Circumstances)
 
-UNFINISHED = ("scheduled", "ready", "running", "waiting", "paused")
-FINAL = ("completed", "failed", "cancelled", "expired")
-STATES = UNFINISHED + FINAL
+UNFINISHED, FINAL, STATES = states.UNFINISHED, states.FINAL, states.STATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,44 @@ async def page(executor: Executor, wanted: Wanted) -> Page:
     )  # fmt: skip
     shown = found[: wanted.limit]
     return Page(shown, shown[-1].job_id if len(found) > wanted.limit else None)
+
+
+async def ids(executor: Executor, wanted: Wanted) -> list[UUID]:
+    """The ids alone of one page's jobs, in one `state`, which must be given."""
+    statement = IDS_FINAL if wanted.state in FINAL else IDS_UNFINISHED
+    found = await executor.rows(
+        statement, wanted.older_than, wanted.limit, wanted.state, wanted.name, wanted.queue, wanted.tag,
+    )  # fmt: skip
+    return [row.job_id for row in found]
+
+
+async def attempts(executor: Executor, job_id: UUID, *, newest: int) -> list[AttemptRow]:
+    """What became of a job's newest attempts that did not simply complete, oldest first."""
+    found = await executor.rows(ATTEMPTS, job_id, not_ended_before(job_id), newest)
+    return found[::-1]
+
+
+async def circumstances(executor: Executor, job_id: UUID) -> Circumstances | None:
+    """Why an unfinished job stands where it stands; None where it has ended."""
+    found = await executor.rows(CIRCUMSTANCES, job_id)
+    return found[0] if found else None
+
+
+def as_stored(job: NewJob, job_id: UUID) -> JobRow:
+    """A job as it was when it was stored, for one that has ended since and left no row."""
+    return JobRow(
+        job_id=job_id, name=job.name, queue=job.queue, priority=job.priority, state="ready", payload=job.payload,
+        context=job.context, result=None, last_error=None, attempt=0, max_attempts=job.max_attempts, crashes=0,
+        lock_token=None, created_at=made_at(job_id), started_at=None, finished_at=None, parent_id=None, tags=job.tags,
+        trace=None, unique_key=job.unique_key, timeout=None, run_at=job.run_at or made_at(job_id), locked_at=None,
+        locked_by=None, deadline_at=None,
+    )  # fmt: skip
+
+
+def page_as_json(page: Page) -> dict[str, Any]:
+    """A page for a JSON encoder; `next` is the cursor to go on with, null on the last page."""
+    following = None if page.next is None else cursor_after(page.next)
+    return {"items": [as_json(job) for job in page.jobs], "next": following}
 
 
 def as_json(job: JobRow) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Jobs that are to run again, or now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,13 +10,15 @@ from pillars.store.pool import Executor
 from pillars.store.results import not_ended_before
 from pillars.store.rows import JobRow, Stored
 from pillars.store.statements import Statement
+from pillars.store.states import REDRIVABLE
 
 REDRIVE = Statement("jobs/redrive", Stored)
+REDRIVE_MANY = Statement("jobs/redrive_many", Stored)
 HASTEN = Statement("jobs/hasten", Stored)
 
 LOOKS = 5  # a job that changes its state under as many looks is being worked on by others
 UNIQUE_VIOLATION = "23505"
-MOVABLE = ("failed", "cancelled", "expired", "scheduled")
+MOVABLE = (*REDRIVABLE, "scheduled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,39 @@ async def redrive(executor: Executor, job_id: UUID) -> bool:
     return bool(await executor.rows(REDRIVE, job_id, not_ended_before(job_id)))
 
 
+async def redrive_many(executor: Executor, job_ids: Sequence[UUID]) -> int:
+    """Redrive those of the jobs that are final, and return how many; the others are left as they are. Some hundreds at a time.
+
+    In one statement, or one by one where some unique key is held: by an unfinished job, or by two of these.
+    """
+    since = min(map(not_ended_before, job_ids), default=None)
+    if since is None:
+        return 0
+    try:
+        return len(await executor.rows(REDRIVE_MANY, list(job_ids), since))
+    except DatabaseTrouble as trouble:
+        if trouble.sqlstate != UNIQUE_VIOLATION:
+            raise
+    return sum([await _redriven(executor, job_id) for job_id in job_ids])
+
+
 async def hasten(executor: Executor, job_id: UUID) -> bool:
     """Make a scheduled job due now; False where it is not scheduled (any more)."""
     return bool(await executor.rows(HASTEN, job_id))
 
 
+async def _redriven(executor: Executor, job_id: UUID) -> bool:
+    try:
+        return await redrive(executor, job_id)
+    except DatabaseTrouble as trouble:
+        if trouble.sqlstate != UNIQUE_VIOLATION:
+            raise
+        return False
+
+
 async def _again(executor: Executor, job: JobRow) -> bool:
     match job.state:
-        case "failed" | "cancelled" | "expired":
+        case state if state in REDRIVABLE:
             return await redrive(executor, job.job_id)
         case "scheduled":
             return await hasten(executor, job.job_id)

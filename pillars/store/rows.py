@@ -232,6 +232,34 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """An attempt that did not simply complete."""
+
+    attempt: int
+    outcome: str
+    """"failed", "cancelled", or back in its queue: "retried", "snoozed", "crashed"."""
+    error: str | None
+    traceback: str | None
+    locked_by: UUID | None
+    started_at: datetime | None
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Why an unfinished job stands where it stands; `host` and `pid` are of the worker that runs it."""
+
+    waiting_for: str | None
+    expires_at: datetime | None
+    paused_at: datetime | None
+    cancel_requested_at: datetime | None
+    queue_paused_at: datetime | None
+    defined: bool
+    host: str | None
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """What an enqueue takes from a definition."""
 

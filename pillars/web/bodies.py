@@ -1,7 +1,5 @@
 """The body of an enqueue: JSON read strictly, so that what is stored is what was meant."""
 
-import json
-import math
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from pillars.codec import MAX_PAYLOAD, checks
+from pillars.codec.strict import strictly
 from pillars.errors import PayloadError, UsageError
 from pillars.jobs import options
 from pillars.jobs.enqueuing import new_id
@@ -67,9 +66,7 @@ def parse(content: bytes) -> Enqueue:
     """
     try:
         text = content.decode()
-        whole = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite
-        )
+        whole = strictly(text)
         misfit = checks.anything(
             whole, 0
         )  # so the payload, an object of arguments, is the first level
@@ -133,21 +130,3 @@ async def _content(request: Request) -> bytes:
             said = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
             raise HTTPException(413, said, {"connection": "close"})
     return bytes(content)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is not JSON; use null or a text")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError("a number is out of the range of a double")
-    return value

@@ -1,10 +1,6 @@
-"""What the query of a listing asks for, and the cursor that goes on from a page."""
+"""What the query of a listing asks for."""
 
-import base64
-import binascii
-import hashlib
 from typing import Annotated, Literal
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,11 +8,11 @@ from starlette.datastructures import QueryParams
 
 from pillars.errors import UsageError
 from pillars.jobs import options
+from pillars.store.cursors import opened
 from pillars.store.listing import STATES, Wanted
 from pillars.web.shapes import State
 
 DEFAULT_LIMIT, MOST = 50, 200
-SEAL = 4  # bytes of a digest: it finds slips and meddling, and keeps no secret
 
 
 class Filters(msgspec.Struct):
@@ -61,26 +57,6 @@ def wanted(query: QueryParams) -> Wanted:
         limit=_limit(given.get("limit")),
         older_than=None if cursor is None else opened(cursor),
     )
-
-
-def cursor_after(job_id: UUID) -> str:
-    """Where the next page begins, in a form that invites nobody to build one."""
-    return base64.urlsafe_b64encode(job_id.bytes + _seal(job_id)).decode().rstrip("=")
-
-
-def opened(cursor: str) -> UUID:
-    try:
-        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        job_id = UUID(bytes=content[:16])
-    except (binascii.Error, ValueError):
-        raise UsageError("cursor: expected the `next` of an earlier page") from None
-    if cursor_after(job_id) != cursor:
-        raise UsageError("cursor: expected the `next` of an earlier page")
-    return job_id
-
-
-def _seal(job_id: UUID) -> bytes:
-    return hashlib.blake2s(job_id.bytes, digest_size=SEAL, person=b"pillars").digest()
 
 
 def _limit(text: str | None) -> int:

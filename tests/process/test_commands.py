@@ -111,3 +111,22 @@ async def test_a_port_in_use_is_one_line(db: str, tmp_path: Path) -> None:
             assert await web.ended() == 2
             assert f"port {port} is in use; set PORT or stop the other process" in web.output
             assert "Traceback" not in web.output
+
+
+async def test_a_listing_loads_neither_web_nor_logging_nor_user_code(db: str) -> None:
+    code = (
+        "import sys\nfrom pillars.cli import main\n"
+        "try:\n    main(['jobs', 'list', '--json'])\nexcept SystemExit:\n    pass\n"
+        "heavy = ('structlog', 'starlette', 'uvicorn', 'jinja2', 'pillars.embedded', 'pillars.web', 'pillars.registry', 'jobs', 'crons')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    environ = {"PATH": "", "PYTHONPATH": str(ROOT), "DATABASE_URL": db, "PILLARS_ENV": "prod"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == '{"items":[],"next":null}\n[]\n', done.stderr

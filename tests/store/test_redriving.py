@@ -5,7 +5,7 @@ import pytest
 
 from pillars.errors import DatabaseTrouble, UnknownJob
 from pillars.jobs.enqueuing import new_id
-from pillars.store import redriving
+from pillars.store import redriving, statements
 from pillars.store.database import Database
 from support import ask, asking, tell
 
@@ -116,3 +116,65 @@ async def test_a_parked_job_is_not_retried(
 async def test_a_retry_of_nothing_is_an_unknown_job(database: Database) -> None:
     with pytest.raises(UnknownJob):
         await redriving.retry(database.pool, new_id())
+
+
+async def test_many_are_redriven_at_once_and_only_those_that_may_be(
+    database: Database, db: str
+) -> None:
+    again = [await final(db, state) for state in ("failed", "cancelled", "expired")]
+    completed = await final(db, "completed")
+    await tell(
+        db,
+        "insert into pillars.jobs (job_id, name, queue) values ($1, 'a', 'q')",
+        unfinished := new_id(),
+    )
+    assert (
+        await redriving.redrive_many(database.pool, [*again, completed, unfinished, new_id()]) == 3
+    )
+    assert await ask(db, "select array_agg(job_id order by job_id) from pillars.jobs") == [
+        *again,
+        unfinished,
+    ]
+    assert await ask(db, "select job_id from pillars.finished_jobs") == completed
+    assert await redriving.redrive_many(database.pool, again) == 0
+    assert await redriving.redrive_many(database.pool, []) == 0
+
+
+async def test_a_redrive_of_many_waits_for_no_other(database: Database, db: str) -> None:
+    jobs = [await final(db) for _ in range(3)]
+    async with asking(db) as other, other.transaction():
+        await other.execute(
+            "select from pillars.finished_jobs where job_id = $1 for update", jobs[1]
+        )
+        assert await redriving.redrive_many(database.pool, jobs) == 2
+    assert await redriving.redrive_many(database.pool, jobs) == 1
+
+
+async def test_a_key_that_is_held_keeps_only_its_own_job_back(database: Database, db: str) -> None:
+    twins = [await final(db, unique_key="k"), await final(db, unique_key="k")]
+    free = await final(db)
+    assert await redriving.redrive_many(database.pool, [*twins, free]) == 2
+    assert await ask(db, "select job_id from pillars.finished_jobs") == twins[1]
+
+
+async def test_a_redrive_of_many_reads_no_day_from_end_to_end(db: str) -> None:
+    await tell(
+        db,
+        """insert into pillars.finished_jobs (job_id, name, queue, priority, state, attempt, crashes, created_at)
+           select pillars.uuid7(), 'a', 'q', 0, 'failed', 1, 0, now() from generate_series(1, 20000)""",
+    )
+    async with asking(db) as connection:
+        await connection.execute("analyze pillars.finished_jobs")
+        await connection.execute("set plan_cache_mode = force_generic_plan")
+        await connection.execute(
+            f"prepare many(uuid[], timestamptz) as {statements.text('jobs/redrive_many')}"
+        )
+        ids = await connection.fetch("select job_id from pillars.finished_jobs limit 200")
+        some = f"array[{', '.join(repr(str(row[0])) for row in ids)}]::uuid[]"
+        rows = await connection.fetch(
+            f"explain (analyze, costs off) execute many({some}, now() - interval '1 day')"
+        )
+    explained = "\n".join(row[0] for row in rows)
+    read = [line for line in explained.splitlines() if "never executed" not in line]
+    assert not [line for line in read if "Seq Scan" in line and "rows=0" not in line], explained
+    assert "finished_ended" in explained

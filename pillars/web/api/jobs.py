@@ -15,8 +15,7 @@ from pillars.errors import UnknownJob
 from pillars.jobs.definition import Job
 from pillars.store import enqueueing, jobs, listing, naming, redriving, stats as counting
 from pillars.store.database import Database
-from pillars.store.results import made_at
-from pillars.store.rows import Defaults, JobRow, NewJob, Stats
+from pillars.store.rows import Defaults, JobRow, Stats
 from pillars.web import bodies, queries
 from pillars.web.api import paths
 from pillars.web.problems import answer, enqueued, problem
@@ -35,8 +34,7 @@ class Jobs:
 
     async def list(self, request: Request) -> Response:
         page = await listing.page(self._pool, queries.wanted(request.query_params))
-        following = None if page.next is None else queries.cursor_after(page.next)
-        return answer({"items": [listing.as_json(job) for job in page.jobs], "next": following})
+        return answer(listing.page_as_json(page))
 
     async def enqueue(self, request: Request) -> Response:
         """201 with the new job, or 200 with the unfinished one that holds the unique key."""
@@ -49,7 +47,7 @@ class Jobs:
                 log.Event.PAYLOAD_LARGE, job_name=job.name, bytes=len(job.payload)
             )
         stored = await enqueueing.enqueue(self._database, job)
-        row = await listing.find(self._pool, stored.job_id) or _as_stored(job, stored.job_id)
+        row = await listing.find(self._pool, stored.job_id) or listing.as_stored(job, stored.job_id)
         location = f"{request.scope['path']}/{row.job_id}"
         return enqueued(row, created=stored.created, location=location)
 
@@ -106,14 +104,3 @@ def _counted(counted: Stats) -> dict[str, Any]:
         "states": states,
         "queues": msgspec.Raw(counted.queues.encode()),
     }
-
-
-def _as_stored(job: NewJob, job_id: UUID) -> JobRow:
-    """A job as it was when it was stored, for one that has ended since and left no row."""
-    return JobRow(
-        job_id=job_id, name=job.name, queue=job.queue, priority=job.priority, state="ready", payload=job.payload,
-        context=job.context, result=None, last_error=None, attempt=0, max_attempts=job.max_attempts, crashes=0,
-        lock_token=None, created_at=made_at(job_id), started_at=None, finished_at=None, parent_id=None, tags=job.tags,
-        trace=None, unique_key=job.unique_key, timeout=None, run_at=job.run_at or made_at(job_id), locked_at=None,
-        locked_by=None, deadline_at=None,
-    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""Where commands write: what was asked for goes to stdout, words about it to stderr."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from pillars.cli.tables import Cell, Column, paint, table
+from pillars.cli.words import visible
+
+OF_STATES = {
+    "completed": "green", "running": "cyan", "failed": "red", "expired": "red", "cancelled": "dim",
+    "scheduled": "yellow", "waiting": "yellow", "paused": "yellow",
+}  # fmt: skip
+
+
+def document(content: object) -> None:
+    """One JSON document on stdout, by itself; indented for eyes, on one line for programs."""
+    import msgspec
+
+    from pillars.codec import to_json
+
+    written = to_json(content)
+    if sys.stdout.isatty():
+        click.echo("\n".join(map(visible, msgspec.json.format(written).decode().split("\n"))))
+    else:
+        click.echo(written)
+
+
+def items(content: Iterable[Any]) -> None:
+    """A whole list, in the form of a page: what is listed at once, and the answer of a command that takes several."""
+    document({"items": list(content)})
+
+
+def lines(written: Iterable[str]) -> None:
+    """Lines that are harmless already, on stdout."""
+    _never_fail(sys.stdout)
+    for line in written:
+        click.echo(line, color=coloured())
+
+
+def rows(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> None:
+    """A table on stdout; only a terminal has a width that anything must be cut to."""
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    lines(table(columns, cells, room=room, colours=coloured()))
+
+
+def tell(text: str) -> None:
+    """A line for people, on stderr."""
+    _never_fail(sys.stderr)
+    click.echo(visible(text), err=True)
+
+
+def coloured() -> bool:
+    """Whether stdout is for eyes that want colours: a terminal, or FORCE_COLOR, never with NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    able = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    return able or bool(os.environ.get("FORCE_COLOR"))
+
+
+def of_state(state: str) -> Cell:
+    """A state in its colour."""
+    return Cell(state, OF_STATES.get(state))
+
+
+def title(text: str) -> str:
+    """A heading within a text."""
+    return paint(text, "bold", colours=coloured())
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: "1 job", "3 jobs"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _never_fail(stream: Any) -> None:
+    """A terminal that cannot show a character shows its escape instead."""
+    if hasattr(stream, "reconfigure") and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")

@@ -1,0 +1,6 @@
+"""The states of a job, for whoever must not import more."""
+
+UNFINISHED = ("scheduled", "ready", "running", "waiting", "paused")
+FINAL = ("completed", "failed", "cancelled", "expired")
+STATES = UNFINISHED + FINAL
+REDRIVABLE = ("failed", "cancelled", "expired")

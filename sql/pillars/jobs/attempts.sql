@@ -1,0 +1,7 @@
+-- What became of a job's attempts that did not simply complete, newest first. Rides attempts_job_id of the days since $2.
+-- $1 job_id, $2 not ended before, $3 at most so many.
+select attempt.attempt, attempt.outcome, attempt.error, attempt.traceback, attempt.locked_by, attempt.started_at, attempt.ended_at
+from pillars.attempts attempt
+where attempt.job_id = $1::uuid and attempt.ended_at >= $2::timestamptz
+order by attempt.ended_at desc, attempt.attempt desc
+limit $3::integer
