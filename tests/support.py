@@ -56,6 +56,19 @@ async def tell(dsn: str, sql: str, *args: Any) -> str:
         return str(await connection.execute(sql, *args))
 
 
+async def counts(dsn: str) -> dict[str, int]:
+    """How many rows each table of ours has."""
+    async with asking(dsn) as connection:
+        tables = await connection.fetch(
+            "select format('%I.%I', schemaname, tablename) as name from pg_tables"
+            " where schemaname in ('pillars', 'public') order by 1"
+        )
+        return {
+            table["name"]: await connection.fetchval(f"select count(*) from {table['name']}")
+            for table in tables
+        }
+
+
 async def move_clock(dsn: str, by: timedelta) -> None:
     """Let `pillars.now()` of this database run ahead by so much more."""
     await tell(dsn, "update pillars_test.clock set shift = shift + $1", by)

@@ -1,5 +1,6 @@
 """How a command begins: what it was told, and where its log goes."""
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -16,3 +17,9 @@ def settings_of(command: str, flags: Mapping[str, object] = NO_FLAGS) -> Setting
     for warning in settings.warnings:
         log.get("pillars.settings").warning(log.Event.SETTINGS_DOUBTFUL, warning=warning)
     return settings
+
+
+def lend_dotenv(settings: Settings) -> None:
+    """Let the app's own code read its `.env` from the environment, in dev; what is there already stays."""
+    for name, value in settings.dotenv.items():
+        os.environ.setdefault(name, value)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pillars import backoff, registry
+from pillars.cli.beginning import lend_dotenv
 from pillars.durations import words
 from pillars.errors import ConfigurationError, PillarsError
 from pillars.jobs.definition import Job
@@ -61,7 +62,7 @@ class Report:
 
 def run(*, as_json: bool) -> int:
     """Check the code of the working directory; returns 0 where nothing is wrong with it, else 1."""
-    report = examine()
+    report = _report()
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=_plain))
     else:
@@ -69,25 +70,28 @@ def run(*, as_json: bool) -> int:
     return 1 if report.problems else 0
 
 
-def examine() -> Report:
-    """Everything that can be told without a database."""
-    report = Report()
+def _report() -> Report:
     refused: list[ConfigurationError] = []
     try:
-        settings = load(command="check", refused=refused)
-    except ConfigurationError as error:
+        report, _ = examine(load(command="check", refused=refused))
+    except ConfigurationError as error:  # of all settings, such as a file that is not TOML
+        report = Report()
         refused.append(error)
-        settings = None
-    report.problems += [Problem(str(error)) for error in refused]
-    if settings is not None:
-        report.warnings += settings.warnings
-        _look_at_code(settings, report)
-        _look_at_web(settings, report)
-        _look_at_migrations(settings, report)
+    report.problems[:0] = [Problem(str(error)) for error in refused]
     return report
 
 
-def _look_at_code(settings: Settings, report: Report) -> None:
+def examine(settings: Settings) -> tuple[Report, Registry]:
+    """Everything that can be told of code without a database, and what it defines."""
+    report = Report(warnings=list(settings.warnings))
+    lend_dotenv(settings)
+    found = _look_at_code(settings, report)
+    _look_at_web(settings, report)
+    _look_at_migrations(settings, report)
+    return report, found
+
+
+def _look_at_code(settings: Settings, report: Report) -> Registry:
     known: set[tuple[str, str | None]] = set()
 
     def note(fault: Fault) -> None:
@@ -104,6 +108,7 @@ def _look_at_code(settings: Settings, report: Report) -> None:
         report.problems += [Problem(said, registry.place_of(job)) for said in _faults_of(job)]
     for name, schedule in found.schedules.items():
         report.problems += [Problem(f"schedule {name}: {said}") for said in _unmade(schedule)]
+    return found
 
 
 def _list(found: Registry, report: Report) -> None:

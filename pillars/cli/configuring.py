@@ -16,7 +16,8 @@ TOPICS = {
     "worker": ("jobs", "queues", "concurrency", "threads", "children", "drain", "poll", "poll_max"),
     "locks": ("lock", "heartbeat"),
     "cron": ("crons",),
-    "health": ("health_host", "health_port"),
+    "history": ("keep_completed", "keep_failed"),
+    "health": ("health_host", "health_port", "metrics"),
 }
 REST = "more"  # a setting that nobody has given a topic
 
@@ -57,6 +58,7 @@ def rows(settings: Settings) -> list[Row]:
         Row(topic, name, _value(settings, name, shown[name][0]), shown[name][1], variables[name])
         for topic, names in topics.items()
         for name in names
+        if name in shown
     ]
 
 

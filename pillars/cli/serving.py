@@ -9,7 +9,7 @@ from typing import Any, cast
 import anyio
 
 from pillars import log, registry
-from pillars.cli.beginning import settings_of
+from pillars.cli.beginning import lend_dotenv, settings_of
 from pillars.cli.ending import code_of
 from pillars.cli.postgres import Postgres, make_ready, postgres
 from pillars.errors import PillarsError
@@ -29,9 +29,7 @@ def run(role: str, flags: dict[str, Any], *, reload: bool) -> int:
     began_with = dict(os.environ)
     settings = settings_of(role, flags)
     anyio.run(_require_ports, role, settings)
-    if settings.env == "dev":
-        for name, value in settings.dotenv.items():
-            os.environ.setdefault(name, value)
+    lend_dotenv(settings)
     with postgres(settings) as found:
         serve = partial(_serve, cast("Role", role), settings, found, reload=reload)
         options = {"use_uvloop": settings.loop == "uvloop"}
