@@ -59,14 +59,17 @@ async def tell(dsn: str, sql: str, *args: Any) -> str:
 async def counts(dsn: str) -> dict[str, int]:
     """How many rows each table of ours has."""
     async with asking(dsn) as connection:
-        tables = await connection.fetch(
-            "select format('%I.%I', schemaname, tablename) as name from pg_tables"
-            " where schemaname in ('pillars', 'public') order by 1"
+        count_all = await connection.fetchval(
+            "select string_agg(format('select %L, count(*) from %I.%I', tablename, schemaname, tablename), ' union all ')"
+            " from pg_tables where schemaname in ('pillars', 'public')"
         )
-        return {
-            table["name"]: await connection.fetchval(f"select count(*) from {table['name']}")
-            for table in tables
-        }
+        return {record[0]: record[1] for record in await connection.fetch(count_all)}
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server, another database."""
+    head, _, query = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
 
 async def move_clock(dsn: str, by: timedelta) -> None:

@@ -29,6 +29,7 @@ BE_BRIEF = Statement("ledger/be_brief", Nothing)
 MAKE_DAYS = Statement("history/make_days", Made)
 
 FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql", re.ASCII)
+LEAST_POSTGRES = 14
 OUTSIDE = "-- outside a transaction"
 LONGEST = timedelta(hours=1)  # one migration; a rewrite of a large table takes its time
 TURN = timedelta(minutes=10)  # how long to wait for another process that migrates
@@ -113,6 +114,7 @@ async def migrate(address: Address, migrations: Sequence[Migration]) -> list[Mig
     """
     session = await address.connect()
     try:
+        _require_version(session)
         async with _turn(session):
             await session.script(statements.text("ledger/prepare"), timeout=LONGEST)
         done = [
@@ -128,11 +130,20 @@ async def migrate(address: Address, migrations: Sequence[Migration]) -> list[Mig
 
 async def require(session: Session, migrations: Sequence[Migration]) -> None:
     """Raise `SchemaError`, with the command that helps, unless the database has every migration."""
+    _require_version(session)
     missing = await pending(session, migrations)
     if missing:
         names = ", ".join(one.title for one in missing)
         raise SchemaError(
             f"the database lacks {len(missing)} migrations ({names}); run: app migrate"
+        )
+
+
+def _require_version(session: Session) -> None:
+    found = session.connection.get_server_version()
+    if found.major < LEAST_POSTGRES:
+        raise SchemaError(
+            f"the server is Postgres {found.major}.{found.minor}; expected {LEAST_POSTGRES} or newer: upgrade it"
         )
 
 

@@ -25,7 +25,7 @@ from pillars.jobs.canary import canary
 from pillars.registry import Registry
 from pillars.schedules import Schedule
 from pillars.settings import load
-from pillars.store import schedules
+from pillars.store import migrate, schedules
 from pillars.store.database import Database
 from pillars.version import __version__
 from relaying import relay
@@ -213,7 +213,7 @@ async def test_without_a_database_the_rest_is_skipped_with_the_reason() -> None:
 
 async def test_a_server_that_is_too_old_is_found(db: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_finds(await find(db, "database.reachable"), "ok", "Postgres ")
-    monkeypatch.setattr(server, "LEAST_VERSION", 990_000)
+    monkeypatch.setattr(migrate, "LEAST_POSTGRES", 99)
     assert_finds(await find(db, "database.reachable"), "fail", "upgrade it")
 
 

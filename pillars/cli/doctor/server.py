@@ -9,10 +9,9 @@ from pillars.cli.doctor.subject import Subject
 from pillars.cli.postgres import is_local
 from pillars.durations import words
 from pillars.settings import masked_url
-from pillars.store import diagnosis
+from pillars.store import diagnosis, migrate
 from pillars.store.pool import RUNTIME_CONNECTIONS
 
-LEAST_VERSION = 140_000
 SLOW = timedelta(milliseconds=20)  # a claim and a finish are a few of these
 SKEWED = timedelta(seconds=2)  # a machine that keeps its clock is within a tenth of a second
 LOST_IN_TIME = timedelta(hours=12)  # half of what results allow an id's maker
@@ -32,8 +31,11 @@ async def reachable(subject: Subject) -> Finding:
         return fail(subject.through.trouble, fix="set DATABASE_URL, or start Postgres")
     found = await diagnosis.server(subject.database)
     place = masked_url(subject.url or "")
-    if found.version_number < LEAST_VERSION:
-        return fail(f"{place} is Postgres {found.version}", fix="upgrade it to 14 or newer")
+    if found.version_number < migrate.LEAST_POSTGRES * 10_000:
+        return fail(
+            f"{place} is Postgres {found.version}",
+            fix=f"upgrade it to {migrate.LEAST_POSTGRES} or newer",
+        )
     return ok(f"{place}, Postgres {found.version}")
 
 
