@@ -185,14 +185,11 @@ class _Found:
     def __init__(self, on_fault: OnFault) -> None:
         self._on_fault = on_fault
         self._jobs: dict[str, Job[..., Any]] = dict(BUILT_IN)
-        self._seen: set[Job[..., Any]] = set()
         self._schedules: dict[str, tuple[Schedule, str]] = {}
 
     def collect_jobs(self, module: ModuleType) -> None:
-        """Each job once: others import it, too."""
         for value in vars(module).values():
-            if isinstance(value, Job) and value not in self._seen:
-                self._seen.add(value)
+            if isinstance(value, Job):
                 try:
                     self._collect(value)
                 except UsageError as error:

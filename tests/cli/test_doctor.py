@@ -271,6 +271,10 @@ async def test_a_role_that_may_not_migrate_or_make_days_is_found(db: str, empty_
             await find(as_role(empty_db, role), "database.role"), "warn", "may not create a schema"
         )
         assert_finds(await find(weak, "jobs.waiting"), "skip", "permission denied")
+        await tell(db, "revoke execute on function pg_control_system() from public")
+        assert_finds(
+            await find(weak, "database.direct", direct=weak), "skip", "this role may not look"
+        )
         await tell(db, f"grant create, usage on schema pillars to {role}")
         assert_finds(
             await find(weak, "database.role"), "fail", "does not own pillars.finished_jobs"

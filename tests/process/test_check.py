@@ -67,6 +67,7 @@ async def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
         "class Thing: ...\n" + JOB.format(options="", name="g").replace("()", "(thing: Thing)"),
     )
     write(tmp_path, "jobs/h.py", JOB.format(options="(unique_key=lambda: 1 / 0)", name="h"))
+    write(tmp_path, "jobs/z.py", "from jobs.e import e\n")
     write(
         tmp_path,
         "crons/a.py",

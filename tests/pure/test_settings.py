@@ -548,6 +548,12 @@ def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
     assert ("token", "***", "PILLARS_TOKEN") in settings.described()
 
 
+def test_queues_are_described_as_they_are_read(tmp_path: Path) -> None:
+    said = "mail:5,default,tenant:a:,tenant:b:7"
+    described = {name: value for name, value, _ in load(tmp_path, queues=said).described()}
+    assert described["queues"] == said
+
+
 def test_every_setting_is_described_in_words(tmp_path: Path) -> None:
     rows = {
         name: (value, source)
