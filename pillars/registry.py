@@ -1,16 +1,19 @@
 """Finding the app's jobs and schedules: every module of the packages `jobs` and `crons` is imported, its values collected."""
 
 import importlib
+import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pillars.errors import ConfigurationError, DefinitionError, PillarsError, UnknownJob
+from pillars.codec.plain import one_line
+from pillars.errors import ConfigurationError, DefinitionError, UnknownJob, UsageError
+from pillars.jobs.canary import BUILT_IN
 from pillars.jobs.definition import Job
 from pillars.schedules import Schedule
 
@@ -24,11 +27,31 @@ class Registry:
     jobs: Mapping[str, Job[..., Any]]
     schedules: Mapping[str, Schedule]
 
+    @property
+    def known(self) -> Mapping[str, Job[..., Any]]:
+        """The app's jobs, and the runtime's own."""
+        return {**self.jobs, **BUILT_IN}
+
     def job(self, name: str) -> Job[..., Any]:
         """The definition of a name; raises `UnknownJob` with the nearest one."""
         if name in self.jobs:
             return self.jobs[name]
         raise UnknownJob.among(name, self.jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that keeps the app from starting, and where it stands, as "file:line"."""
+
+    error: UsageError
+    place: str | None
+
+    def raised(self) -> UsageError:
+        """The error, with its place in the message."""
+        return type(self.error)(f"{self.error} ({self.place})") if self.place else self.error
+
+
+OnFault = Callable[[Fault], None]
 
 
 def load(
@@ -40,20 +63,21 @@ def load(
     module not to import: the web app's, which the other pillars do without.
     Raises `DefinitionError` for a name defined twice, and `ConfigurationError` for a module that does not import.
     """
+    return survey(project=project, jobs=jobs, crons=crons, leave=leave, on_fault=_raise)
+
+
+def survey(
+    *, project: Path, jobs: str, crons: str, on_fault: OnFault, leave: str | None = None
+) -> Registry:
+    """As `load`, but go on after a fault: `on_fault` is told each, and what it concerns is left out."""
     _put_first(project)
-    found_jobs: dict[str, tuple[Job[..., Any], str]] = {}
-    found_schedules: dict[str, tuple[Schedule, str]] = {}
-    for module in _modules(jobs, JOBS, project, leave):
-        _collect_jobs(module, found_jobs)
-    for module in _modules(crons, CRONS, project, leave):
-        _collect_jobs(module, found_jobs)
-        _collect_schedules(module, found_schedules)
-    for schedule, _ in found_schedules.values():
-        found_jobs.setdefault(schedule.job.name, (schedule.job, "a schedule"))
-    return Registry(
-        {name: one for name, (one, _) in sorted(found_jobs.items())},
-        {name: one for name, (one, _) in sorted(found_schedules.items())},
-    )
+    found = _Found(on_fault)
+    for module in _modules(jobs, JOBS, project, leave, on_fault):
+        found.collect_jobs(module)
+    for module in _modules(crons, CRONS, project, leave, on_fault):
+        found.collect_jobs(module)
+        found.collect_schedules(module)
+    return found.registry()
 
 
 def web_app(target: str, *, project: Path) -> Any:
@@ -63,10 +87,16 @@ def web_app(target: str, *, project: Path) -> Any:
     if not (name and separator and attribute):
         raise ConfigurationError(f'web: expected "module:app", got "{target}"')
     module = _import(name)
+    if isinstance(module, Fault):
+        raise module.raised() from module.error.__cause__
     try:
         return getattr(module, attribute)
     except AttributeError:
         raise ConfigurationError(f'web: module "{name}" has no "{attribute}"') from None
+
+
+def _raise(fault: Fault) -> None:
+    raise fault.raised() from fault.error.__cause__
 
 
 def _put_first(project: Path) -> None:
@@ -74,19 +104,31 @@ def _put_first(project: Path) -> None:
     sys.path[:] = [str(project), *(entry for entry in sys.path if entry != str(project))]
 
 
-def _modules(package: str, default: str, project: Path, leave: str | None) -> Iterator[ModuleType]:
+def _modules(
+    package: str, default: str, project: Path, leave: str | None, on_fault: OnFault
+) -> Iterator[ModuleType]:
     here = (project / package).is_dir() or (project / f"{package}.py").is_file()
     if package == default and not here:
         return
     top = _import(package)
+    if isinstance(top, Fault):
+        on_fault(top)
+        return
     if package == default and not _stands_in(project, top):
-        raise ConfigurationError(
-            f'importing "{package}" gave {top.__file__}, not the folder of this project; give {package}/ an __init__.py'
-        )
+        said = f'importing "{package}" gave {top.__file__}, not the folder of this project; give {package}/ an __init__.py'
+        on_fault(Fault(ConfigurationError(said), None))
+        return
     yield top
-    for found in pkgutil.walk_packages(getattr(top, "__path__", []), prefix=f"{package}."):
-        if found.name != leave:
-            yield _import(found.name)
+    for one in pkgutil.walk_packages(
+        getattr(top, "__path__", []), prefix=f"{package}.", onerror=lambda _name: None
+    ):
+        if one.name == leave:
+            continue
+        module = _import(one.name)
+        if isinstance(module, Fault):
+            on_fault(module)
+        else:
+            yield module
 
 
 def _stands_in(project: Path, module: ModuleType) -> bool:
@@ -99,29 +141,37 @@ def _stands_in(project: Path, module: ModuleType) -> bool:
     )
 
 
-def _import(name: str) -> ModuleType:
+def _import(name: str) -> ModuleType | Fault:
     try:
         return importlib.import_module(name)
-    except PillarsError as error:
-        raise type(error)(f"{name}: {error}") from error
+    except UsageError as error:
+        return _fault(type(error)(f"{name}: {error}"), error)
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f'importing "{name}" failed: no module named "{error.name}"'
-        ) from error
-    except (Exception, SystemExit) as error:
-        place = _place(error)
-        raise ConfigurationError(
-            f'importing "{name}" failed: {type(error).__name__}: {error}{place}'
-        ) from error
+        said = f'importing "{name}" failed: no module named "{error.name}"'
+        return _fault(ConfigurationError(said), error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an app's own code may raise anything
+        told = error.msg if isinstance(error, SyntaxError) else one_line(str(error))
+        said = f'importing "{name}" failed: {type(error).__name__}: {told}'
+        return _fault(ConfigurationError(said), error)
 
 
-def _place(error: BaseException) -> str:
+def _fault(said: UsageError, cause: BaseException) -> Fault:
+    said.__cause__ = cause
+    return Fault(said, _place(cause))
+
+
+def _place(error: BaseException) -> str | None:
     """Where in the project it was raised; a library's own frames are of no help."""
+    if isinstance(error, SyntaxError):
+        return _shown(error.filename, error.lineno) if error.filename else None
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if _is_ours(frame.filename)]
-    if isinstance(error, SyntaxError) or not ours:
-        return ""
-    return f" ({ours[-1].filename}:{ours[-1].lineno})"
+    return _shown(ours[-1].filename, ours[-1].lineno) if ours else None
+
+
+def _shown(file: str, line: int | None) -> str:
+    """A place as people click on it, from the project's folder on."""
+    return f"{file.removeprefix(sys.path[0] + os.sep)}:{line or 1}"
 
 
 def _is_ours(file: str) -> bool:
@@ -129,25 +179,51 @@ def _is_ours(file: str) -> bool:
     return file.startswith(sys.path[0]) and "site-packages" not in file
 
 
-def _collect_jobs(module: ModuleType, found: dict[str, tuple[Job[..., Any], str]]) -> None:
-    for value in vars(module).values():
-        if not isinstance(value, Job):
-            continue
-        known, place = found.setdefault(value.name, (value, module.__name__))
-        if known is not value:
+class _Found:
+    """What has been collected so far, each with the module it was first seen in."""
+
+    def __init__(self, on_fault: OnFault) -> None:
+        self._on_fault = on_fault
+        self._jobs: dict[str, Job[..., Any]] = dict(BUILT_IN)
+        self._schedules: dict[str, tuple[Schedule, str]] = {}
+
+    def collect_jobs(self, module: ModuleType) -> None:
+        for value in vars(module).values():
+            if isinstance(value, Job):
+                try:
+                    self._collect(value)
+                except UsageError as error:
+                    self._on_fault(Fault(error, place_of(value)))
+
+    def _collect(self, job: Job[..., Any]) -> None:
+        known = self._jobs.setdefault(job.name, job)
+        if known is not job:
+            one, other = known.function.__module__, job.function.__module__
             raise DefinitionError(
-                f'two jobs are named "{value.name}": one in {place}, one in {module.__name__}; give one of them name='
+                f'two jobs are named "{job.name}": one in {one}, one in {other}; give one of them name='
             )
-        value.prepare()
+        job.prepare()
+
+    def collect_schedules(self, module: ModuleType) -> None:
+        for variable, value in vars(module).items():
+            if not isinstance(value, Schedule):
+                continue
+            named = value if value.name else value.named(f"{module.__name__}.{variable}")
+            known, place = self._schedules.setdefault(named.name, (named, module.__name__))
+            if known != named:
+                said = f'two schedules are named "{named.name}": one in {place}, one in {module.__name__}; give one of them name='
+                self._on_fault(
+                    Fault(DefinitionError(said), _shown(module.__file__ or module.__name__, None))
+                )
+
+    def registry(self) -> Registry:
+        for schedule, _ in self._schedules.values():
+            self._jobs.setdefault(schedule.job.name, schedule.job)
+        jobs = {name: self._jobs[name] for name in sorted(self._jobs.keys() - BUILT_IN.keys())}
+        return Registry(jobs, {name: one for name, (one, _) in sorted(self._schedules.items())})
 
 
-def _collect_schedules(module: ModuleType, found: dict[str, tuple[Schedule, str]]) -> None:
-    for variable, value in vars(module).items():
-        if not isinstance(value, Schedule):
-            continue
-        named = value if value.name else value.named(f"{module.__name__}.{variable}")
-        known, place = found.setdefault(named.name, (named, module.__name__))
-        if known != named:
-            raise DefinitionError(
-                f'two schedules are named "{named.name}": one in {place}, one in {module.__name__}; give one of them name='
-            )
+def place_of(job: Job[..., Any]) -> str:
+    """Where a job is written."""
+    code = job.function.__code__
+    return _shown(code.co_filename, code.co_firstlineno)

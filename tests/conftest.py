@@ -19,6 +19,7 @@ from pillars.jobs.connected import using
 from pillars.store import migrate, statements
 from pillars.store.database import Database
 from pillars.store.pool import Address
+from support import with_database
 
 ROOT = Path(__file__).parent.parent
 PROGRAMS: dict[str, Callable[[], object]] = {
@@ -117,7 +118,7 @@ async def _copied(server: str, template: str) -> AsyncIterator[str]:
     admin = await asyncpg.connect(server)
     try:
         await admin.execute(f'create database "{name}" template "{template}" strategy file_copy')
-        yield _with_database(server, name)
+        yield with_database(server, name)
         await admin.execute(f'drop database "{name}" with (force)')
     finally:
         await admin.close()
@@ -130,7 +131,7 @@ async def empty_db(server: str) -> AsyncIterator[str]:
     admin = await asyncpg.connect(server)
     try:
         await admin.execute(f'create database "{name}" template template0')
-        yield _with_database(server, name)
+        yield with_database(server, name)
         await admin.execute(f'drop database "{name}" with (force)')
     finally:
         await admin.close()
@@ -156,7 +157,7 @@ async def _template(server: str) -> str:
         ):
             await admin.execute(f'drop database if exists "{name}" with (force)')
             await admin.execute(f'create database "{name}" template template0')
-            await _fill(_with_database(server, name), migrations)
+            await _fill(with_database(server, name), migrations)
             await admin.execute(
                 f'alter database "{name}" with is_template true allow_connections false'
             )
@@ -172,8 +173,3 @@ async def _fill(url: str, migrations: list[migrate.Migration]) -> None:
         await connection.execute(CLOCK)
     finally:
         await connection.close()
-
-
-def _with_database(url: str, name: str) -> str:
-    head, _, query = url.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")

@@ -56,6 +56,22 @@ async def tell(dsn: str, sql: str, *args: Any) -> str:
         return str(await connection.execute(sql, *args))
 
 
+async def counts(dsn: str) -> dict[str, int]:
+    """How many rows each table of ours has."""
+    async with asking(dsn) as connection:
+        count_all = await connection.fetchval(
+            "select string_agg(format('select %L, count(*) from %I.%I', tablename, schemaname, tablename), ' union all ')"
+            " from pg_tables where schemaname in ('pillars', 'public')"
+        )
+        return {record[0]: record[1] for record in await connection.fetch(count_all)}
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server, another database."""
+    head, _, query = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
 async def move_clock(dsn: str, by: timedelta) -> None:
     """Let `pillars.now()` of this database run ahead by so much more."""
     await tell(dsn, "update pillars_test.clock set shift = shift + $1", by)

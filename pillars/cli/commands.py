@@ -91,6 +91,39 @@ def migrate(*, plan: bool, check: bool) -> int:
     return run(plan=plan, check=check)
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@ending
+def check(*, as_json: bool) -> int:
+    """Say whether this code is fit to deploy: settings, jobs, schedules, web app, migrations. Needs no database."""
+    from pillars.cli.checking import run
+
+    return run(as_json=as_json)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@ending
+def config(*, as_json: bool) -> int:
+    """Print every setting with its value and where it comes from; secrets hidden. Needs no database."""
+    from pillars.cli.configuring import run
+
+    return run(as_json=as_json)
+
+
+@main.command()
+@click.option("--canary", is_flag=True, help="Send a job through a worker and see it come back.")
+@click.option("--queue", default="default", metavar="NAME", help="Where to send it; default.")
+@click.option("--timeout", metavar="TIME", help="How long to wait for it; 10s.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@ending
+def doctor(*, canary: bool, queue: str, timeout: str | None, as_json: bool) -> int:
+    """Find what is wrong: code, settings, database, processes, waiting work. Exit 1 where something is broken."""
+    from pillars.cli.doctor.running import run
+
+    return run(canary=canary, queue=queue, timeout=timeout, as_json=as_json)
+
+
 for group in (jobs, queues, schedules, workers):
     main.add_command(group)
 

@@ -7,15 +7,16 @@ from shutil import which
 import anyio
 import click
 
-from pillars import embedded, log
+from pillars import embedded
+from pillars.cli.beginning import settings_of
 from pillars.cli.postgres import cluster_of, make_ready_in_dev, postgres
 from pillars.errors import ConfigurationError
-from pillars.settings import Settings, load
+from pillars.settings import Settings
 
 
 def psql(arguments: Sequence[str]) -> int:
     """Run psql on the database; returns its exit code."""
-    settings = _settings()
+    settings = settings_of("db")
     with postgres(settings) as found:
         anyio.run(make_ready_in_dev, settings, found)
         program = (
@@ -30,7 +31,7 @@ def psql(arguments: Sequence[str]) -> int:
 
 def url() -> int:
     """Print the URL; the server behind it lives as long as some pillar runs."""
-    settings = _settings()
+    settings = settings_of("db")
     with postgres(settings) as found:
         anyio.run(make_ready_in_dev, settings, found)
         click.echo(found.url)
@@ -55,14 +56,8 @@ def reset(*, yes: bool) -> int:
     return 0
 
 
-def _settings() -> Settings:
-    settings = load(command="db")
-    log.configure(level=settings.log_level, format=settings.log_format)
-    return settings
-
-
 def _of_our_own() -> Settings:
-    settings = _settings()
+    settings = settings_of("db")
     if settings.database_url is not None:
         raise ConfigurationError(
             "DATABASE_URL is set: that server is not ours to stop or delete; unset it"

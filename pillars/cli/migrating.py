@@ -3,15 +3,16 @@
 import anyio
 import click
 
+from pillars.cli.beginning import settings_of
 from pillars.cli.postgres import Postgres, migrations_of, postgres
-from pillars.settings import Settings, load
+from pillars.settings import Settings
 from pillars.store import migrate
 from pillars.store.migrate import Migration
 
 
 def run(*, plan: bool, check: bool) -> int:
     """Apply, plan or check; returns the exit code."""
-    settings = load(command="migrate")
+    settings = settings_of("migrate")
     with postgres(settings) as found:
         if plan:
             return anyio.run(_plan, settings, found)

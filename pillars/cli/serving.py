@@ -9,6 +9,7 @@ from typing import Any, cast
 import anyio
 
 from pillars import log, registry
+from pillars.cli.beginning import lend_dotenv, settings_of
 from pillars.cli.ending import code_of
 from pillars.cli.postgres import Postgres, make_ready, postgres
 from pillars.errors import PillarsError
@@ -17,7 +18,7 @@ from pillars.registry import Registry
 from pillars.service.presence import define, stay
 from pillars.service.process import DONE, Process, Role
 from pillars.service.running import Run, leave, supervise
-from pillars.settings import Settings, load
+from pillars.settings import Settings
 from pillars.store.database import Database
 
 HINT = "no jobs yet: write jobs/hello.py with `from pillars import job` and `@job async def hello() -> str: ...`"
@@ -26,13 +27,9 @@ HINT = "no jobs yet: write jobs/hello.py with `from pillars import job` and `@jo
 def run(role: str, flags: dict[str, Any], *, reload: bool) -> int:
     """Run one pillar until it is told to stop; returns its exit code."""
     began_with = dict(os.environ)
-    settings = load(flags=flags, command=role)
-    log.configure(level=settings.log_level, format=settings.log_format)
-    for warning in settings.warnings:
-        log.get("pillars.settings").warning(log.Event.SETTINGS_DOUBTFUL, warning=warning)
-    if settings.env == "dev":
-        for name, value in settings.dotenv.items():
-            os.environ.setdefault(name, value)
+    settings = settings_of(role, flags)
+    anyio.run(_require_ports, role, settings)
+    lend_dotenv(settings)
     with postgres(settings) as found:
         serve = partial(_serve, cast("Role", role), settings, found, reload=reload)
         options = {"use_uvloop": settings.loop == "uvloop"}
@@ -44,6 +41,20 @@ def run(role: str, flags: dict[str, Any], *, reload: bool) -> int:
         _begin_again(began_with)
     leave(code)
     return code
+
+
+async def _require_ports(role: str, settings: Settings) -> None:
+    """Before a database is asked for anything: raise `ConfigurationError` where a port of ours is taken."""
+    if role != "web" and settings.health_port is None:
+        return
+    from pillars.service.serving import require_port
+
+    if role == "web":
+        await require_port(settings.host, settings.port)
+    elif settings.health_port is not None:
+        await require_port(
+            settings.health_host, settings.health_port, setting="PILLARS_HEALTH_PORT"
+        )
 
 
 async def _serve(
@@ -96,8 +107,8 @@ async def _wire(process: Process, defined: Registry, app: Any) -> tuple[Any, lis
     if process.role == "worker":
         from pillars.worker.pillar import Worker
 
-        return Worker(process, defined.jobs), _health(process)
-    await define(process, defined.jobs.values())
+        return Worker(process, defined.known), _health(process)
+    await define(process, defined.known.values())
     if process.role == "cron":
         from pillars.cron.pillar import Cron
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import anyio
 
-from pillars.durations import Duration, duration
+from pillars.durations import Duration, duration, words
 from pillars.errors import JobCancelled, JobExpired, JobFailed, UnknownJob, UsageError
 from pillars.jobs.connected import current
 from pillars.store import jobs as store
@@ -58,9 +58,11 @@ class Handle(Generic[R]):
         `UnknownJob` where no row is left of it (pruned, or `keep="none"`).
         """
         wait = None if timeout is None else duration(timeout, what="timeout")
-        with anyio.fail_after(None if wait is None else wait / timedelta(seconds=1)):
-            final = await current().results.wait(self._id)
-        return self._told(final)
+        with anyio.move_on_after(None if wait is None else wait / timedelta(seconds=1)):
+            return self._told(await current().results.wait(self._id))
+        raise TimeoutError(
+            f"{self._job.name} {self._id} has not ended within {words(wait or timedelta(0))}; it goes on, and can be asked again"
+        )
 
     async def cancel(self) -> bool:
         """End the job: at once where it is not running, else by asking its worker.

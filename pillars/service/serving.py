@@ -84,6 +84,12 @@ async def bind(host: str, port: int, *, setting: str = "PORT") -> list[socket.so
     return sockets
 
 
+async def require_port(host: str, port: int, *, setting: str = "PORT") -> None:
+    """Raise `ConfigurationError` where nobody could serve there now; opens nothing."""
+    for each in await bind(host, port, setting=setting):
+        each.close()
+
+
 def url(bound: socket.socket) -> str:
     """The address of a socket, as a browser takes it."""
     host, port = bound.getsockname()[:2]

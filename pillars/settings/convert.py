@@ -134,7 +134,7 @@ def secret(value: object, what: str) -> str:
 def queues(value: object, what: str) -> tuple[tuple[str, int | None], ...]:
     """Read "mail:5,default", a list of such parts, or a table of names and slots.
 
-    What stands behind the last colon is slots when it is a number: a queue named "a:5" is "a:5:50".
+    What stands behind the last colon is slots, or nothing: a queue named "a:b" is "a:b:50", or "a:b:" without slots of its own.
     """
     match value:
         case str():
@@ -157,17 +157,32 @@ def _lane(part: object, what: str) -> tuple[str, int | None]:
     if isinstance(part, tuple) and len(part) == 2:
         name, slots = part
     else:
-        name, _, slots = text(part, what).rpartition(":")
-        if not name or not _WHOLE.fullmatch(slots):
-            name, slots = part, None
+        name, slots = _parted(text(part, what), what)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise _expected(what, f"a queue's name of the form {NAME.pattern}", name)
     return name, None if slots is None else whole(1, _MOST_SLOTS)(slots, f"{what}: slots of {name}")
 
 
+def _parted(part: str, what: str) -> tuple[str, str | None]:
+    """A queue and its slots. A colon before what is no number is a slip as often as a name, so it is asked about."""
+    name, colon, slots = part.rpartition(":")
+    if not (name and colon):
+        return part, None
+    if slots and not _WHOLE.fullmatch(slots):
+        if NAME.fullmatch(part):
+            raise ConfigurationError(
+                f"{what}: {shown(part)} can be read in two ways: write {shown(f'{part}:')} for a queue of that name, "
+                f"or {shown(f'{name}:5')} for 5 slots of the queue {shown(name)}"
+            )
+        return part, None
+    return name, slots or None
+
+
 # --- URLs ---------------------------------------------------------------------------------------------------
 
 _SCHEMES = {"postgres", "postgresql"}
+_OTHERS = {"mysql", "mariadb", "sqlite", "oracle", "mssql", "mongodb", "redis", "http", "https"}
+_ONE_LINE = re.compile(r"[^\0\n\r]*")
 _WORD = re.compile(r"((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]*)", re.IGNORECASE)
 
 
@@ -186,11 +201,16 @@ def masked_url(url: str) -> str:
 
 def database_url(value: object, what: str) -> str:
     """A URL of Postgres, as libpq reads it; SQLAlchemy's `postgresql+driver://` is taken as meant."""
-    found = text(value, what).strip()
+    found = value.strip() if isinstance(value, str) else ""
+    if not isinstance(value, str) or not _ONE_LINE.fullmatch(found):
+        got = "several lines" if isinstance(value, str) else type(value).__name__
+        raise ConfigurationError(f"{what}: expected a URL on one line, got {got}")
     scheme, mark, rest = found.partition("://")
     dialect = scheme.partition("+")[0].lower()
     if not mark or dialect not in _SCHEMES:
-        got = f"a URL of {shown(scheme)}" if mark else "a text without ://"
+        # What stands there may be a password, so only what is known to be none is repeated.
+        named = f"a URL of {shown(scheme)}" if dialect in _OTHERS else "a URL of another scheme"
+        got = named if mark else "a text without ://"
         raise ConfigurationError(
             f"{what}: expected postgresql://user:password@host/database, got {got}"
         )

@@ -1,7 +1,8 @@
 """Find each setting: flag, environment, `.env` (dev only), `[tool.pillars]`, default."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -34,11 +35,13 @@ def load(
     environ: Mapping[str, str] | None = None,
     project: Path | None = None,
     command: str | None = None,
+    refused: list[ConfigurationError] | None = None,
 ) -> Settings:
     """Read the settings of a command; ConfigurationError says which one is wrong, and how.
 
     Flags are named like the fields of Settings, None where not given; an empty variable counts as not set.
     `environ` is the process's and `project` the working directory unless given; nothing is written to.
+    `refused`, where given, takes the errors of single settings, of which the defaults then hold.
     """
     environ = os.environ if environ is None else environ
     project = (project or Path.cwd()).absolute()
@@ -48,10 +51,15 @@ def load(
     _decide_env(found, [*told, table], command)
     dotenv = _add_dotenvs(found, told)
     for spec in SPECS:
-        _decide(found, spec, [*told, table])
+        with _noted(refused):
+            _decide(found, spec, [*told, table])
+        if spec.name not in found.values:
+            _decide(found, spec, [])
     for name in ("sql", "root"):
         found.values[name] = project / found.values[name]
-    _look_across(found)
+    if not refused:  # else what does not go together may not have been meant
+        with _noted(refused):
+            _look_across(found)
     _look_for_unknown(found, environ, dotenv)
     return Settings(
         **found.values,
@@ -60,6 +68,16 @@ def load(
         dotenv=MappingProxyType(dotenv),
         warnings=tuple(found.warnings),
     )
+
+
+@contextmanager
+def _noted(refused: list[ConfigurationError] | None) -> Iterator[None]:
+    try:
+        yield
+    except ConfigurationError as error:
+        if refused is None:
+            raise
+        refused.append(error)
 
 
 def _decide(found: Found, spec: Spec, layers: list[_Layer]) -> bool:
@@ -202,6 +220,10 @@ def _look_across(found: Found) -> None:
     if said["loop"] == "uvloop" and not uvloop_is_here():
         raise ConfigurationError(
             f"{sources['loop']}: uvloop is not installed: pip install uvloop, or asyncio"
+        )
+    if said["database_direct_url"] is not None and said["database_url"] is None:
+        found.warnings.append(
+            f"{sources['database_direct_url']} has no effect without DATABASE_URL"
         )
     if said["env"] == "prod":
         _doubt(found)

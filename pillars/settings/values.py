@@ -165,13 +165,17 @@ def _described(name: str, value: object) -> str:
         case timedelta():
             return words(value)
         case tuple():
-            return (
-                ",".join(lane if slots is None else f"{lane}:{slots}" for lane, slots in value)
-                or "all"
-            )
+            return ",".join(_lane(name, slots) for name, slots in value) or "all"
         case str() if name in {"token", "view_token"}:
             return "***"
         case str() if name in {"database_url", "database_direct_url"}:
             return masked_url(value)
         case _:
             return str(value)
+
+
+def _lane(name: str, slots: int | None) -> str:
+    """As `queues` reads it."""
+    if slots is not None:
+        return f"{name}:{slots}"
+    return f"{name}:" if ":" in name else name

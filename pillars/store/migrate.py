@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,6 +30,7 @@ BE_BRIEF = Statement("ledger/be_brief", Nothing)
 MAKE_DAYS = Statement("history/make_days", Made)
 
 FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql", re.ASCII)
+LEAST_POSTGRES = 14
 OUTSIDE = "-- outside a transaction"
 LONGEST = timedelta(hours=1)  # one migration; a rewrite of a large table takes its time
 TURN = timedelta(minutes=10)  # how long to wait for another process that migrates
@@ -66,18 +67,31 @@ def of_runtime() -> list[Migration]:
 
 def in_folder(track: Track, folder: Path) -> list[Migration]:
     """The migrations of a folder, in order; a missing folder has none. Raises `ConfigurationError` for a file out of order."""
-    found = []
-    for path in sorted(folder.glob("*.sql")):
-        matched = FILE.fullmatch(path.name)
-        if matched is None:
-            raise ConfigurationError(f"{path}: expected a name such as 0001_orders.sql")
-        found.append(Migration(track, int(matched[1]), path.stem, path.read_text("utf-8")))
-    for expected, migration in enumerate(found, start=1):
-        if migration.version != expected:
-            raise ConfigurationError(
-                f"{folder}: expected {expected:04} next, got {migration.name}.sql; number without gaps"
-            )
-    return found
+    for fault in faults_in(folder):
+        raise ConfigurationError(fault)
+    return [
+        Migration(track, version, path.stem, path.read_text("utf-8"))
+        for path, version in _numbered(folder)
+        if version is not None
+    ]
+
+
+def faults_in(folder: Path) -> Iterator[str]:
+    """What keeps the files of a folder from being migrations."""
+    expected = 1
+    for path, version in _numbered(folder):
+        if version is None:
+            yield f"{path}: expected a name such as 0001_orders.sql"
+            continue
+        if version != expected:
+            yield f"{folder}: expected {expected:04} next, got {path.name}; number without gaps"
+        expected = version + 1
+
+
+def _numbered(folder: Path) -> list[tuple[Path, int | None]]:
+    """The SQL files of a folder in order, each with its number, None where it has none."""
+    matched = [(path, FILE.fullmatch(path.name)) for path in sorted(folder.glob("*.sql"))]
+    return [(path, int(match[1]) if match else None) for path, match in matched]
 
 
 async def pending(session: Session, migrations: Sequence[Migration]) -> list[Migration]:
@@ -101,6 +115,7 @@ async def migrate(address: Address, migrations: Sequence[Migration]) -> list[Mig
     """
     session = await address.connect()
     try:
+        _require_version(session)
         async with _turn(session):
             await session.script(statements.text("ledger/prepare"), timeout=LONGEST)
         missing = await pending(session, migrations)
@@ -114,11 +129,20 @@ async def migrate(address: Address, migrations: Sequence[Migration]) -> list[Mig
 
 async def require(session: Session, migrations: Sequence[Migration]) -> None:
     """Raise `SchemaError`, with the command that helps, unless the database has every migration."""
+    _require_version(session)
     missing = await pending(session, migrations)
     if missing:
         names = ", ".join(one.title for one in missing)
         raise SchemaError(
             f"the database lacks {len(missing)} migrations ({names}); run: app migrate"
+        )
+
+
+def _require_version(session: Session) -> None:
+    found = session.connection.get_server_version()
+    if found.major < LEAST_POSTGRES:
+        raise SchemaError(
+            f"the server is Postgres {found.major}.{found.minor}; expected {LEAST_POSTGRES} or newer: upgrade it"
         )
 
 

@@ -78,7 +78,7 @@ def parse(content: bytes) -> Enqueue:
     except RecursionError:
         raise UsageError(f"the body is nested over {checks.MAX_DEPTH} deep") from None
     except (ValueError, msgspec.MsgspecError) as error:
-        raise UsageError(f"the body: {error}") from None
+        raise UsageError(f"the body: {ascii(str(error)[:200])[1:-1]}") from None
     _check(body, whole)
     return body
 

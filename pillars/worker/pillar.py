@@ -10,6 +10,7 @@ import anyio.abc
 
 from pillars import log
 from pillars.errors import DatabaseTrouble, Trouble
+from pillars.jobs.canary import BUILT_IN
 from pillars.jobs.definition import Job
 from pillars.service.presence import appear, define, leave
 from pillars.service.process import DONE, Process
@@ -152,7 +153,7 @@ class Worker:
         self.process.ready = True
         log.get("pillars.worker").info(
             log.Event.WORKER_READY,
-            jobs=len(self.jobs),
+            jobs=len(self.jobs.keys() - BUILT_IN.keys()),
             slots=dict(self.slots.kinds),
             queues=list(self.slots.queues) if self.slots.queues else "all",
         )

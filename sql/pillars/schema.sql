@@ -162,11 +162,11 @@ declare
 begin
     if enqueue.name is null or enqueue.name !~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$' then
         raise exception 'job name: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got %',
-            coalesce(quote_literal(left(enqueue.name, 120)), 'null') using errcode = 'invalid_parameter_value';
+            pillars.shown(enqueue.name) using errcode = 'invalid_parameter_value';
     end if;
     if enqueue.queue !~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$' then
         raise exception 'queue: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got %',
-            quote_literal(left(enqueue.queue, 120)) using errcode = 'invalid_parameter_value';
+            pillars.shown(enqueue.queue) using errcode = 'invalid_parameter_value';
     end if;
     if jsonb_typeof(enqueue.payload) is distinct from 'object' then
         raise exception 'payload: expected a JSON object of parameter names, got %', coalesce(jsonb_typeof(enqueue.payload), 'null')
@@ -491,6 +491,9 @@ begin
         perform pg_notify('pillars', queue);
     end loop;
 end $$;
+CREATE FUNCTION pillars.shown(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE(regexp_replace(((to_json("left"(value, 60)))::text COLLATE "C"), '[^ -~]'::text, '?'::text, 'g'::text), 'null'::text);
 CREATE FUNCTION pillars.sweep(OUT swept boolean, OUT rescued integer, OUT failed integer, OUT cancelled integer, OUT expired integer, OUT parked integer) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'

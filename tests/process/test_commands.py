@@ -130,3 +130,23 @@ async def test_a_listing_loads_neither_web_nor_logging_nor_user_code(db: str) ->
         check=True,
     )
     assert done.stdout == '{"items":[],"next":null}\n[]\n', done.stderr
+
+
+async def test_a_port_in_use_is_found_before_the_database_is_asked(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        nowhere = "postgresql://me@127.0.0.1:1/none"
+        with app(tmp_path, nowhere, "web", PORT=port, HOST="127.0.0.1") as web:
+            assert await web.ended() == 2
+            assert f"port {port} is in use" in web.output
+        with app(tmp_path, nowhere, "worker", PILLARS_HEALTH_PORT=port) as worker:
+            assert await worker.ended() == 2
+            assert f"port {port} is in use; set PILLARS_HEALTH_PORT" in worker.output
+
+
+async def test_migrate_tells_of_unknown_names_as_pillars_do(db: str, tmp_path: Path) -> None:
+    with app(tmp_path, db, "migrate", "--check", PILLARS_LOK="5s") as check:
+        assert await check.ended() == 0
+        assert "PILLARS_LOK is no setting; did you mean PILLARS_LOCK?" in check.output

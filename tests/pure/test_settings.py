@@ -213,7 +213,7 @@ def test_on_fly_the_drain_is_short_unless_one_was_told(tmp_path: Path) -> None:
 
 READ: dict[str, tuple[str, Any, object]] = {
     "slots and none": ("queues", "mail:5, default", (("mail", 5), ("default", None))),
-    "a colon within a name": ("queues", "a:b,c:d:7", (("a:b", None), ("c:d", 7))),
+    "a colon within a name": ("queues", "a:b:,c:d:7", (("a:b", None), ("c:d", 7))),
     "a list of queues": ("queues", ["mail:5", "default"], (("mail", 5), ("default", None))),
     "a table of queues": ("queues", {"mail": 5}, (("mail", 5),)),
     "pairs": ("queues", (("mail", 5), ("default", None)), (("mail", 5), ("default", None))),
@@ -326,6 +326,13 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
         {"PILLARS_QUEUES": "mail:0"},
         'PILLARS_QUEUES: slots of mail: expected a whole number from 1 to 10000, got "0"',
     ),
+    "a queue that may be a slip": (
+        {"PILLARS_QUEUES": "mail:x"},
+        (
+            'PILLARS_QUEUES: "mail:x" can be read in two ways: write "mail:x:" for a queue of that name, '
+            'or "mail:5" for 5 slots of the queue "mail"'
+        ),
+    ),
     "a queue twice": ({"PILLARS_QUEUES": "a,a:5"}, 'PILLARS_QUEUES: the queue "a" is there twice'),
     "a line end": ({"HOST": "a\nb"}, 'HOST: expected a text of one line, got "a\\nb"'),
     "a deployment": (
@@ -343,6 +350,14 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "another database": (
         {"DATABASE_URL": "mysql://u:hunter2@h/db"},
         'DATABASE_URL: expected postgresql://user:password@host/database, got a URL of "mysql"',
+    ),
+    "a URL on two lines": (
+        {"DATABASE_URL": "postgres://u:hunter2\n@h/db"},
+        "DATABASE_URL: expected a URL on one line, got several lines",
+    ),
+    "a password before a scheme": (
+        {"DATABASE_URL": "u:hunter2@h://db"},
+        "DATABASE_URL: expected postgresql://user:password@host/database, got a URL of another scheme",
     ),
     "no URL": (
         {"DATABASE_URL": "host=h password=hunter2"},
@@ -532,6 +547,12 @@ def test_secrets_are_shown_nowhere(tmp_path: Path) -> None:
         "DATABASE_URL",
     ) in settings.described()
     assert ("token", "***", "PILLARS_TOKEN") in settings.described()
+
+
+def test_queues_are_described_as_they_are_read(tmp_path: Path) -> None:
+    said = "mail:5,default,tenant:a:,tenant:b:7"
+    described = {name: value for name, value, _ in load(tmp_path, queues=said).described()}
+    assert described["queues"] == said
 
 
 def test_every_setting_is_described_in_words(tmp_path: Path) -> None:

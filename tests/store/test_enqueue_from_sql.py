@@ -53,8 +53,8 @@ async def test_its_unique_key_is_the_same_key_space(db: str, database: Database)
     ("arguments", "message"),
     [
         ("null", "job name: .* got null"),
-        ("''", "job name: .* got ''"),
-        ("'a b'", "job name: .* got 'a b'"),
+        ("''", 'job name: .* got ""'),
+        ("'a b'", 'job name: .* got "a b"'),
         (f"'{'x' * 101}'", "job name: expected 1 to 100"),
         ("e'ok\\nno'", "job name"),
         ("'ok', queue => 'a;drop'", "queue: expected"),

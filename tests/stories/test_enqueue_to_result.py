@@ -152,3 +152,11 @@ async def at_once(ctx: Context) -> int:
 async def test_a_retry_without_a_wait_is_taken_up_at_once(database: Database) -> None:
     async with running(worker_for(database, at_once)):
         assert await (await at_once.enqueue()).result(timeout="20s") == 3
+
+
+async def test_a_wait_that_is_over_says_what_was_waited_for(database: Database) -> None:
+    handle = await greet.enqueue("you")
+    with pytest.raises(
+        TimeoutError, match=rf"^greet {handle.job_id} has not ended within 20ms; it goes on"
+    ):
+        await handle.result(timeout="20ms")

@@ -128,6 +128,11 @@ begin
     end loop;
 end $$;
 
+-- What was got, for a message: short, on one line and in ASCII, whatever it is.
+create function pillars.shown(value text) returns text
+language sql immutable parallel safe
+return coalesce(regexp_replace(to_json(left(value, 60))::text collate "C", '[^ -~]', '?', 'g'), 'null');
+
 -- Enqueue from SQL: the job exists exactly when the caller's transaction commits. Queue, priority, attempts and timeout come from the
 -- code's definition of the name; a name that nobody has defined waits in the queue "default" until somebody does.
 create function pillars.enqueue(
@@ -141,11 +146,11 @@ declare
 begin
     if enqueue.name is null or enqueue.name !~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$' then
         raise exception 'job name: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got %',
-            coalesce(quote_literal(left(enqueue.name, 120)), 'null') using errcode = 'invalid_parameter_value';
+            pillars.shown(enqueue.name) using errcode = 'invalid_parameter_value';
     end if;
     if enqueue.queue !~ '^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$' then
         raise exception 'queue: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got %',
-            quote_literal(left(enqueue.queue, 120)) using errcode = 'invalid_parameter_value';
+            pillars.shown(enqueue.queue) using errcode = 'invalid_parameter_value';
     end if;
     if jsonb_typeof(enqueue.payload) is distinct from 'object' then
         raise exception 'payload: expected a JSON object of parameter names, got %', coalesce(jsonb_typeof(enqueue.payload), 'null')

@@ -1,0 +1,120 @@
+"""`app check`: what keeps code from a deploy, all of it, without a database."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from process.pillar import App, app
+
+JOB = "from pillars import job\n\n\n@job{options}\nasync def {name}() -> None: ...\n"
+SQL = {"PILLARS_SQL": "sql/app"}
+
+
+def write(project: Path, file: str, text: str = "") -> None:
+    path = project / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".py":
+        (path.parent / "__init__.py").touch()
+    path.write_text(text)
+
+
+async def ended(check: App, code: int) -> str:
+    assert await check.ended() == code, check.output
+    assert "Traceback" not in check.output
+    return check.output
+
+
+async def test_sound_code_is_listed_with_its_next_ticks_and_ends_with_0(tmp_path: Path) -> None:
+    write(tmp_path, "jobs/mail.py", JOB.format(options="(queue='mail')", name="send"))
+    write(
+        tmp_path,
+        "crons/all.py",
+        "from jobs.mail import send\nfrom pillars import every\n\nbeat = every('1d', send)\n",
+    )
+    write(tmp_path, "mine.py", "async def app(scope, receive, send): ...\n")
+    write(tmp_path, "sql/app/0001_orders.sql", "select 1")
+    write(tmp_path, "pyproject.toml", '[tool.pillars]\nweb = "mine:app"\n')
+    with app(tmp_path, None, "check", "--json", project=tmp_path, **SQL) as check:
+        report: dict[str, Any] = json.loads(await ended(check, 0))
+    [job], [schedule] = report["jobs"], report["schedules"]
+    assert job == {
+        "name": "jobs.mail.send",
+        "queue": "mail",
+        "kind": "async",
+        "place": "jobs/mail.py:4",
+    }
+    assert (schedule["name"], schedule["rule"], schedule["job"]) == (
+        "crons.all.beat",
+        "every 1d",
+        "jobs.mail.send",
+    )
+    assert schedule["next_tick"].endswith("T00:00:00+00:00")
+    assert (report["web"], report["migrations"], report["problems"]) == ("mine:app", 1, [])
+    with app(tmp_path, None, "check", project=tmp_path, **SQL) as check:
+        assert "fit to deploy" in await ended(check, 0)
+
+
+async def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
+    write(tmp_path, "jobs/a.py", JOB.format(options="(name='same')", name="a"))
+    write(tmp_path, "jobs/b.py", JOB.format(options="(queue='a b')", name="b"))
+    write(tmp_path, "jobs/c.py", "def f(:\n")
+    write(tmp_path, "jobs/d.py", "import jobs.c\n")
+    write(tmp_path, "jobs/e.py", JOB.format(options="(name='same')", name="e"))
+    write(tmp_path, "jobs/f.py", JOB.format(options="(backoff=lambda attempt: 1 / 0)", name="f"))
+    write(
+        tmp_path,
+        "jobs/g.py",
+        "class Thing: ...\n" + JOB.format(options="", name="g").replace("()", "(thing: Thing)"),
+    )
+    write(tmp_path, "jobs/h.py", JOB.format(options="(unique_key=lambda: 1 / 0)", name="h"))
+    write(tmp_path, "jobs/z.py", "from jobs.e import e\n")
+    write(
+        tmp_path,
+        "crons/a.py",
+        "from pillars import crontab\nfrom jobs.f import f\n\nbad = crontab('61 * * * *', f)\n",
+    )
+    write(
+        tmp_path,
+        "crons/b.py",
+        "from pillars import every\nfrom jobs.h import h\n\nkeyed = every('30s', h)\n",
+    )
+    write(tmp_path, "mine.py", "app = 5\n")
+    write(tmp_path, "sql/app/0001_a.sql")
+    write(tmp_path, "sql/app/0003_b.sql")
+    write(tmp_path, "sql/app/c.sql")
+    write(
+        tmp_path,
+        "pyproject.toml",
+        '[tool.pillars]\nweb = "mine:app"\npool = "many"\ndrain = "5 parsecs"\n',
+    )
+    with app(tmp_path, None, "check", project=tmp_path, **SQL) as check:
+        said = await ended(check, 1)
+    for expected in (
+        "[tool.pillars] pool: expected a whole number",
+        "[tool.pillars] drain: expected seconds",
+        "jobs/b.py:4: jobs.b: queue: expected",
+        'jobs/c.py:1: importing "jobs.c" failed: SyntaxError: invalid syntax',
+        'jobs/e.py:4: two jobs are named "same": one in jobs.a, one in jobs.e',
+        "jobs/f.py:4: job jobs.f.f: its backoff fails for attempt 1: ZeroDivisionError",
+        "jobs/g.py:5: jobs.g.g: parameter thing: ",
+        'crons/a.py:4: crons.a: crontab "61 * * * *", field 1 (minute)',
+        "schedule crons.b.keyed: ZeroDivisionError",
+        "[tool.pillars] web: expected an ASGI application",
+        "expected 0002 next, got 0003_b.sql",
+        "c.sql: expected a name such as 0001_orders.sql",
+        "12 to mend before a deploy",
+    ):
+        assert said.count(expected) == 1, f"{expected!r} in {said}"
+
+
+async def test_settings_that_cannot_be_read_at_all_are_one_problem(tmp_path: Path) -> None:
+    write(tmp_path, "pyproject.toml", "[tool")
+    with app(tmp_path, None, "check", project=tmp_path) as check:
+        assert "pyproject.toml: not TOML" in await ended(check, 1)
+
+
+async def test_an_unknown_name_is_a_warning_that_stops_no_deploy(tmp_path: Path) -> None:
+    with app(tmp_path, None, "check", project=tmp_path, PILLARS_POOLS="3", **SQL) as check:
+        assert "warning: PILLARS_POOLS is no setting; did you mean PILLARS_POOL?" in await ended(
+            check, 0
+        )
