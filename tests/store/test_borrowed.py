@@ -385,6 +385,16 @@ class TestWhatIsNoConnection:
                     work.configure(connection=given).enqueue_now()
         engine.dispose()
 
+    async def test_an_older_psycopg_is_refused_by_its_version(
+        self, db: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(psycopg, "RawCursor")
+        with (
+            psycopg.connect(db) as connection,
+            pytest.raises(UsageError, match=r"expected psycopg 3\.2 or newer, got 3\."),
+        ):
+            work.configure(connection=connection).enqueue_now()
+
     def test_no_driver_is_imported_to_find_out(self) -> None:
         code = (
             "import sys; from pillars.store.borrowed import borrow\n"
