@@ -14,6 +14,7 @@ from pillars.jobs.definition import Job
 from pillars.jobs.enqueuing import session_of
 from pillars.service.presence import appear, define, leave
 from pillars.service.process import DONE, Process
+from pillars.service.pruning import Pruner
 from pillars.service.running import leave as end_process
 from pillars.store import history, settling
 from pillars.store.claiming import Claimed
@@ -72,6 +73,7 @@ class Worker:
             on_put_back=self.claimer.look_in,
         )
         self.sweeper = Sweeper(process)
+        self.pruner = Pruner(process)
         self.listener = Listener(
             process.database.direct,
             process.database.runtime,
@@ -100,6 +102,7 @@ class Worker:
                 crew.start_soon(self.finisher.run, name="finisher")
                 crew.start_soon(self.listener.run, name="listener")
                 crew.start_soon(self.sweeper.run, name="sweeper")
+                crew.start_soon(self.pruner.run, name="pruner")
                 crew.start_soon(self._heed_stopping, name="stopping")
                 self._say_ready()
                 with self._claiming:

@@ -166,6 +166,15 @@ begin
     select count(*) from ended into expired;
     return expired;
 end $$;
+CREATE FUNCTION pillars.forget_workers() RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+delete from pillars.workers worker
+where worker.ctid = any(array(
+    select unseen.ctid from pillars.workers unseen
+    where unseen.seen_at < pillars.now() - interval '1 hour' for update skip locked))
+$$;
 CREATE FUNCTION pillars.hashed_key(unique_key text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (octet_length(unique_key) > 200) THEN ('sha256:'::text || encode(sha256(convert_to(unique_key, 'UTF8'::name)), 'hex'::text)) ELSE unique_key END;
@@ -270,6 +279,41 @@ begin
     end loop;
     return made;
 end $$;
+CREATE FUNCTION pillars.next_prune(keep_completed interval, keep_failed interval, OUT history text, OUT removes boolean, OUT statement text) RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+with kept (history, first_kept) as (
+    select kept.history, to_char(pillars.now() at time zone 'UTC' - greatest(kept.keep, interval '1 day'), 'YYYYMMDD')
+    from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed)) kept (history, keep)
+), days as (
+    -- A day ended before a moment exactly where its name sorts before that of the moment's own day.
+    select kept.history, day.oid, day.relname as day, right(day.relname, 8) < kept.first_kept as old,
+           exists (select from pg_inherits part where part.inhrelid = day.oid) as attached
+    from kept join pg_class day on day.relname ~ ('^' || kept.history || '_[0-9]{8}$')
+    where day.relnamespace = 'pillars'::regnamespace and day.relkind = 'r'
+), parts as (
+    -- Names from the table, of one snapshot: regclass would print the number of what another pruner drops meanwhile.
+    select kept.history, part.inhrelid as oid, part.inhdetachpending as pending, format('%I.%I', place.nspname, child.relname) as name
+    from kept
+    join pg_inherits part on part.inhparent = ('pillars.' || kept.history)::regclass
+    join pg_class child on child.oid = part.inhrelid
+    join pg_namespace place on place.oid = child.relnamespace
+), steps as (
+    select 1 as rank, parts.history, parts.name as day, false as removes,
+           format('alter table pillars.%I detach partition %s finalize', parts.history, parts.name) as statement
+    from parts where parts.pending
+    union all
+    select 2, days.history, days.day, true, format('drop table pillars.%I', days.day)
+    from days where days.old and not days.attached
+    union all
+    select 3, days.history, days.day, false,
+           format('alter table pillars.%I detach partition pillars.%I concurrently', days.history, days.day)
+    from days join parts on parts.oid = days.oid and parts.history = days.history
+    where days.old
+)
+select steps.history, steps.removes, steps.statement from steps order by steps.rank, steps.day limit 1
+$_$;
 CREATE FUNCTION pillars.own_channel(worker_id uuid) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ('pillars_'::text || translate((worker_id)::text, '-'::text, ''::text));
@@ -417,6 +461,7 @@ begin
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
+    perform pillars.forget_workers();
 end $$;
 CREATE FUNCTION pillars.tick(schedule text, computed_from timestamp with time zone, due_at timestamp with time zone, late boolean, missed integer, next_run_at timestamp with time zone, OUT outcome text, OUT job_id uuid) RETURNS record
     LANGUAGE plpgsql

@@ -54,6 +54,18 @@ async def test_a_worker_makes_the_days_of_history_before_its_first_claim(
         )
 
 
+async def test_a_frozen_process_that_was_forgotten_has_a_row_again_once_it_thaws(
+    db: str, database: Database
+) -> None:
+    async with running(worker_for(database, work)) as worker, hand(db) as other:
+        async with other.session.transaction():  # in which no heartbeat can come between
+            await other.ask("update pillars.workers set seen_at = seen_at - interval '2 hours'")
+            await other.sweep()
+            assert await other.ask("select count(*) from pillars.workers") == 0
+        mine = "select count(*) from pillars.workers where worker_id = $1 and state = 'running'"
+        await until(lambda: ask(db, mine, worker.process.worker_id))
+
+
 async def test_a_reader_of_the_history_keeps_no_worker_from_starting(
     db: str, database: Database
 ) -> None:

@@ -185,6 +185,49 @@ begin
     return made;
 end $$;
 
+-- The next statement that brings the history closer to what is to be kept of it; no row where nothing is to be done.
+--
+-- First what a cut short detach left pending: its rows are hidden already, and until then no other day of that parent can be detached.
+-- Then what stands detached and is old. Then the oldest day that is older than its retention, which counts from the day's end. Never a day
+-- that ended less than a day ago, whatever is asked: a transaction that began on it may write to it yet.
+-- DETACH CONCURRENTLY and FINALIZE run in no function and no transaction, so the caller runs the text as it stands, by itself, and asks
+-- again. Two who are told the same step do no harm: one of them is refused. Reads the catalog only.
+create function pillars.next_prune(
+    keep_completed interval, keep_failed interval, out history text, out removes boolean, out statement text)
+returns setof record
+language sql stable set search_path = pg_catalog, pg_temp as $$
+with kept (history, first_kept) as (
+    select kept.history, to_char(pillars.now() at time zone 'UTC' - greatest(kept.keep, interval '1 day'), 'YYYYMMDD')
+    from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed)) kept (history, keep)
+), days as (
+    -- A day ended before a moment exactly where its name sorts before that of the moment's own day.
+    select kept.history, day.oid, day.relname as day, right(day.relname, 8) < kept.first_kept as old,
+           exists (select from pg_inherits part where part.inhrelid = day.oid) as attached
+    from kept join pg_class day on day.relname ~ ('^' || kept.history || '_[0-9]{8}$')
+    where day.relnamespace = 'pillars'::regnamespace and day.relkind = 'r'
+), parts as (
+    -- Names from the table, of one snapshot: regclass would print the number of what another pruner drops meanwhile.
+    select kept.history, part.inhrelid as oid, part.inhdetachpending as pending, format('%I.%I', place.nspname, child.relname) as name
+    from kept
+    join pg_inherits part on part.inhparent = ('pillars.' || kept.history)::regclass
+    join pg_class child on child.oid = part.inhrelid
+    join pg_namespace place on place.oid = child.relnamespace
+), steps as (
+    select 1 as rank, parts.history, parts.name as day, false as removes,
+           format('alter table pillars.%I detach partition %s finalize', parts.history, parts.name) as statement
+    from parts where parts.pending
+    union all
+    select 2, days.history, days.day, true, format('drop table pillars.%I', days.day)
+    from days where days.old and not days.attached
+    union all
+    select 3, days.history, days.day, false,
+           format('alter table pillars.%I detach partition pillars.%I concurrently', days.history, days.day)
+    from days join parts on parts.oid = days.oid and parts.history = days.history
+    where days.old
+)
+select steps.history, steps.removes, steps.statement from steps order by steps.rank, steps.day limit 1
+$$;
+
 -- Take from the dead: jobs that bear an expired lock's token go back to their queue, or end where their end was asked for or their worker
 -- has died too often holding them.
 --
@@ -360,7 +403,18 @@ begin
     return parked;
 end $$;
 
--- What every worker and the leader do every few seconds, one at a time: rescue, expire, park what nobody knows, make the days ahead.
+-- Remove the rows of processes that have not been seen for an hour: they were killed. The longest lock is an hour and beats come twice in
+-- it at least, so one that is alive is seen; one that was frozen longer writes its row anew with its next sign of life. Waits for nobody.
+create function pillars.forget_workers() returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+delete from pillars.workers worker
+where worker.ctid = any(array(
+    select unseen.ctid from pillars.workers unseen
+    where unseen.seen_at < pillars.now() - interval '1 hour' for update skip locked))
+$$;
+
+-- What every worker and the leader do every few seconds, one at a time: rescue, expire, park what nobody knows, make the days ahead,
+-- forget the processes that are gone.
 -- The advisory lock only saves work; each part re-checks what it locks.
 create function pillars.sweep(out swept boolean, out rescued integer, out failed integer, out cancelled integer, out expired integer,
                               out parked integer)
@@ -378,6 +432,7 @@ begin
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
+    perform pillars.forget_workers();
 end $$;
 
 -- A time as people write it in UTC: 2026-03-29T01:00:00Z.
