@@ -109,8 +109,9 @@ class Job(Generic[P, R]):
     ) -> "Configured[P, R]":
         """The job with options for one enqueue; what is not given is as defined.
 
-        `run_at` (aware) or `run_in` is not before; `expires_in` counts from then; `timeout=None` means no limit;
-        `context` is why, for people; `connection` is an open connection in whose transaction the job is stored.
+        `run_at` (aware) or `run_in` is not before; `expires_in` counts from then, and a job that was not begun by its end
+        is not run any more (once begun, it never expires, however long it waits for its next try); `timeout=None` means no
+        limit; `context` is why, for people; `connection` is an open connection in whose transaction the job is stored.
         """
         if run_at is not None and run_in is not None:
             raise UsageError("run_at and run_in: expected one of them, got both")

@@ -180,7 +180,9 @@ class Claimer:
         strays = [one for one in mine if not self._holdings.holds((one.job_id, one.lock_token))]
         held = set(self._holdings.tokens())
         released = [
-            Returned(one.job_id, one.lock_token, "released", wait=None, given_back=True)
+            Returned(
+                one.job_id, one.lock_token, "released", wait=None, given_back=True, begun=False
+            )
             for one in strays
         ]
         ends = list({one.lock_token for one in strays} - held)

@@ -175,7 +175,12 @@ class Worker:
         if self.process.stopping.is_set() or not self.holdings.trusts(claimed.lock_token):
             self.holdings.ended((claimed.job_id, claimed.lock_token))
             released = Returned(
-                claimed.job_id, claimed.lock_token, "released", wait=None, given_back=True
+                claimed.job_id,
+                claimed.lock_token,
+                "released",
+                wait=None,
+                given_back=True,
+                begun=False,
             )
             self.finisher.take(Settling(released))
             return
@@ -301,9 +306,15 @@ def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
             return Ended(*attempt.key, "cancelled", keep, error=error)
         case Retried(wait, error, traceback):
             return Returned(
-                *attempt.key, "retried", wait, given_back=False, error=error, traceback=traceback
+                *attempt.key,
+                "retried",
+                wait,
+                given_back=False,
+                begun=True,
+                error=error,
+                traceback=traceback,
             )
         case Snoozed(wait, error):
-            return Returned(*attempt.key, "snoozed", wait, given_back=True, error=error)
+            return Returned(*attempt.key, "snoozed", wait, given_back=True, begun=True, error=error)
         case Released(wait):
-            return Returned(*attempt.key, "released", wait, given_back=True)
+            return Returned(*attempt.key, "released", wait, given_back=True, begun=True)

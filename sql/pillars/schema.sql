@@ -100,7 +100,7 @@ COMMENT ON COLUMN pillars.jobs.job_id IS 'UUIDv7, made by whoever enqueues, so t
 COMMENT ON COLUMN pillars.jobs.lock_token IS 'The fence: one per claim, never repeats, null unless running.';
 COMMENT ON COLUMN pillars.jobs.attempt IS 'Attempts begun; 1 during the first. A released or rescued one is given back.';
 COMMENT ON COLUMN pillars.jobs.max_attempts IS 'Null only until the first claim of a job whose name nobody had defined.';
-COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends expired.';
+COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends expired. Null again once its code was started.';
 COMMENT ON COLUMN pillars.jobs.timeout IS 'Of one attempt. Null: the definition''s. Zero: none.';
 COMMENT ON COLUMN pillars.jobs.unique_key IS 'At most one unfinished job holds it; hashed over 200 bytes.';
 COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
@@ -398,6 +398,7 @@ begin
         set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
             attempt = greatest(job.attempt - 1, 0), crashes = job.crashes + 1,
             run_at = pillars.now() + interval '1 second' * least(2 ^ job.crashes, 60),
+            expires_at = null, -- it may have begun: nobody is left to say
             last_error = 'the worker died holding the job'
         where job.ctid = any(array(select held.place from held where not held.ends))
         returning job.job_id, job.name, job.queue

@@ -263,6 +263,7 @@ begin
         set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
             attempt = greatest(job.attempt - 1, 0), crashes = job.crashes + 1,
             run_at = pillars.now() + interval '1 second' * least(2 ^ job.crashes, 60),
+            expires_at = null, -- it may have begun: nobody is left to say
             last_error = 'the worker died holding the job'
         where job.ctid = any(array(select held.place from held where not held.ends))
         returning job.job_id, job.name, job.queue
@@ -310,7 +311,7 @@ begin
     end loop;
 end $$;
 
--- End jobs that were not begun before expires_at. Rides jobs_expiring; skip locked.
+-- End jobs that were not begun before expires_at; whatever puts a begun one back clears it. Rides jobs_expiring; skip locked.
 create function pillars.expire() returns integer
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
