@@ -22,6 +22,15 @@ async def make_days(executor: Executor) -> int:
     return made.made
 
 
+async def see_to_days(executor: Executor) -> None:
+    """Make what days are missing, unless somebody is at the history: days are made ahead, and a sweep will do."""
+    try:
+        await make_days(executor)
+    except DatabaseTrouble as trouble:
+        if trouble.kind is not Trouble.CONFLICT:
+            raise
+
+
 async def connect_to_prune(address: Address) -> Session:
     """Open a connection for `prune`, which waits for nobody longer than a second."""
     return await address.connect(application_name="pillars history", lock_timeout=LOCK_TIMEOUT)

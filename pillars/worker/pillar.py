@@ -8,7 +8,7 @@ import anyio
 import anyio.abc
 
 from pillars import log
-from pillars.errors import DatabaseTrouble, LockLost, Trouble
+from pillars.errors import DatabaseTrouble, LockLost
 from pillars.jobs.context import Complete
 from pillars.jobs.definition import Job
 from pillars.jobs.enqueuing import session_of
@@ -132,16 +132,9 @@ class Worker:
         await self._stop_all()
 
     async def _prepare(self) -> None:
-        await self._make_days()
+        await history.see_to_days(self.process.database.runtime)
         await define(self.process, self.jobs.values())
         await self._appear("starting")
-
-    async def _make_days(self) -> None:
-        try:
-            await history.make_days(self.process.database.runtime)
-        except DatabaseTrouble as trouble:
-            if trouble.kind is not Trouble.CONFLICT:  # somebody is at the history: a sweep will do
-                raise
 
     async def _appear(self, state: str) -> None:
         served = None if self.slots.queues is None else list(self.slots.queues)
@@ -232,6 +225,7 @@ class Worker:
     def _heard(self, up: bool, why: str) -> None:  # noqa: FBT001 - the listener's callback
         self.process.listening = up
         self.claimer.wake()
+        self.claimer.recover()  # cut off, or connected again: days may have gone by
         if up:
             log.get("pillars.worker").debug(log.Event.LISTENER_CONNECTED)
         else:
