@@ -1,4 +1,23 @@
 CREATE SCHEMA pillars;
+CREATE FUNCTION pillars.analyze_grown() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET default_statistics_target TO '10'
+    AS $$
+declare
+    today text := to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD');
+    grown name;
+begin
+    for grown in
+        select known.relname from pg_class known
+        where known.relnamespace = 'pillars'::regnamespace
+          and known.relname in ('jobs', 'finished_completed_' || today, 'finished_ended_' || today, 'attempts_' || today)
+          and known.relpages::bigint * current_setting('block_size')::integer < 1048576
+          and pg_relation_size(known.oid) >= 1048576
+    loop
+        execute format('analyze (skip_locked) pillars.%I (job_id)', grown);
+    end loop;
+end $$;
 CREATE FUNCTION pillars.cancel(job_id uuid) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -459,6 +478,7 @@ begin
     exception when lock_not_available then
         null; -- a long reader of the history is in the way; days are made three ahead, so a later sweep will do
     end;
+    perform pillars.analyze_grown();
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();

@@ -6,6 +6,8 @@ import pytest
 
 from pillars import Context, job
 from pillars.store.database import Database
+from pillars.worker.claiming import Claimer
+from pillars.worker.pillar import Worker
 from pillars.worker.sweeping import Sweeper
 from stepping import EXPIRED, define, hand, put
 from support import ask, asking, move_clock, running, tell, until, worker_for
@@ -57,7 +59,7 @@ async def test_a_worker_makes_the_days_of_history_before_its_first_claim(
 
 @pytest.mark.parametrize("cut", ["", " and query ilike 'listen%'"])
 async def test_a_worker_that_was_cut_off_for_days_makes_them_before_it_claims(
-    db: str, database: Database, cut: str
+    db: str, database: Database, cut: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a lock of an hour no sweep comes in between. A pool renews its connections unnoticed; the listener notices."""
 
@@ -67,16 +69,24 @@ async def test_a_worker_that_was_cut_off_for_days_makes_them_before_it_claims(
             await ctx.complete(None, connection=connection)
 
     heard: list[bool] = []
-    worker = worker_for(database, inside, lock="1h")
-    on_change = worker.listener._on_change
+    asleep: list[float] = []
+    hear, sleep = Worker._heard, Claimer._sleep
 
-    def noted(up: bool, why: str) -> None:  # noqa: FBT001
+    def hearing(worker: Worker, up: bool, why: str) -> None:  # noqa: FBT001
         heard.append(up)
-        on_change(up, why)
+        hear(worker, up, why)
 
-    worker.listener._on_change = noted
-    async with running(worker):
-        await until(lambda: heard == [True])
+    async def sleeping(claimer: Claimer, seconds: float) -> bool:
+        asleep.append(seconds)
+        try:
+            return await sleep(claimer, seconds)
+        finally:
+            asleep.pop()
+
+    monkeypatch.setattr(Worker, "_heard", hearing)
+    monkeypatch.setattr(Claimer, "_sleep", sleeping)
+    async with running(worker_for(database, inside, lock="1h", poll="50s")) as worker:
+        await until(lambda: heard == [True] and bool(asleep) and not worker.claimer._woken.is_set())
         async with asking(db) as other:
             await other.execute("update pillars_test.clock set shift = shift + interval '5 days'")
             assert await other.fetch(CUT_OFF + cut)

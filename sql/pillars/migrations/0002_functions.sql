@@ -414,8 +414,32 @@ where worker.ctid = any(array(
     where unseen.seen_at < pillars.now() - interval '1 hour' for update skip locked))
 $$;
 
+-- Let sessions plan anew for a table that was small when they did: a plan that was cached over a few rows reads the whole of a full table
+-- until the next analyze, 40 to 140 ms a lookup over 200,000 rows. Autovacuum comes once a minute; a new day fills faster.
+--
+-- Once 1 MB is in a table of which the catalog last heard less, one column is analyzed: a plan over 1 MB takes the index, and so it stays.
+-- Earlier would be worse than never, since a day without statistics is planned for as one of ten pages. Of one column, so that autovacuum
+-- counts its own changes on, and by few rows, since one key is as frequent as the next. Waits for nobody; a vacuum of what it analyzes
+-- waits for the end of the transaction.
+create function pillars.analyze_grown() returns void
+language plpgsql set search_path = pg_catalog, pg_temp set default_statistics_target = 10 as $$
+declare
+    today text := to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD');
+    grown name;
+begin
+    for grown in
+        select known.relname from pg_class known
+        where known.relnamespace = 'pillars'::regnamespace
+          and known.relname in ('jobs', 'finished_completed_' || today, 'finished_ended_' || today, 'attempts_' || today)
+          and known.relpages::bigint * current_setting('block_size')::integer < 1048576
+          and pg_relation_size(known.oid) >= 1048576
+    loop
+        execute format('analyze (skip_locked) pillars.%I (job_id)', grown);
+    end loop;
+end $$;
+
 -- What every worker and the leader do every few seconds, one at a time: rescue, expire, park what nobody knows, make the days ahead,
--- forget the processes that are gone.
+-- analyze what has grown, forget the processes that are gone.
 -- The advisory lock only saves work; each part re-checks what it locks.
 create function pillars.sweep(out swept boolean, out rescued integer, out failed integer, out cancelled integer, out expired integer,
                               out parked integer)
@@ -430,6 +454,7 @@ begin
     exception when lock_not_available then
         null; -- a long reader of the history is in the way; days are made three ahead, so a later sweep will do
     end;
+    perform pillars.analyze_grown();
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
