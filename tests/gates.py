@@ -81,7 +81,7 @@ class Gated:
         if self._finishes:
             rest: list[object] = [["completed"], nones, nones, nones, ["full"], [], False]
         else:
-            rest = [nones, [True], ["released"], nones, nones, [], False]
+            rest = [nones, [True], [True], ["released"], nones, nones, [], False]
         record = await self._worker.session.connection.fetchrow(
             self._text, self._worker.worker_id, ids, tokens, *rest
         )

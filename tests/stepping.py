@@ -82,12 +82,13 @@ class Hand:
         outcome: str = "released",
         wait: timedelta | None = None,
         given_back: bool = True,
+        begun: bool = True,
         error: str | None = None,
         last_of: Sequence[int] = (),
         again: bool = False,
     ) -> list[str]:
         returned = [
-            Returned(job.job_id, job.lock_token, outcome, wait, given_back, error=error)
+            Returned(job.job_id, job.lock_token, outcome, wait, given_back, begun, error=error)
             for job in claimed
         ]
         answers = await settling.put_back(

@@ -12,6 +12,7 @@ from pillars.errors import DatabaseTrouble
 from pillars.schedules import Schedule
 from pillars.service.presence import appear, define, stay
 from pillars.service.process import Process
+from pillars.service.pruning import Pruner
 from pillars.service.surviving import Outage
 
 LONGEST_WAIT = 10.0  # seconds between turns while the database is away
@@ -25,6 +26,7 @@ class Cron:
         self.process = process
         self.schedules = schedules
         self.leader = Leader(process)
+        self.pruner = Pruner(process)
         self._outage = Outage("pillars.cron", during="turn", longest=LONGEST_WAIT)
         self._shown_lead = False
 
@@ -35,6 +37,7 @@ class Cron:
         try:
             async with anyio.create_task_group() as crew:
                 crew.start_soon(stay, self.process, name="presence")
+                crew.start_soon(self.pruner.run, name="pruner")
                 while not self.process.stopping.is_set():
                     await self._turn()
                 self.process.ready = False

@@ -94,6 +94,7 @@ def _loop(_: Found) -> str:
 _PACKAGE = convert.matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*", 'a package such as "jobs"')
 _APP = convert.matching(r"[^\W\d][\w.]*:[^\W\d][\w.]*", 'an app such as "module:app"')
 _LEVELS = ("debug", "info", "warning", "error", "critical")
+_KEEP = length(values.LEAST_KEEP, values.LONGEST_KEEP)
 _NONE = _constant(None)
 
 ENV = Spec("env", convert.choice(("dev", "prod")), _constant("dev"))
@@ -121,6 +122,8 @@ SPECS = (
     Spec("heartbeat", length(_MOMENT, _HOUR), _heartbeat),
     Spec("poll", length(_MOMENT, _HOUR), _constant(values.POLL)),
     Spec("poll_max", length(_MOMENT, _HOUR), _poll_max),
+    Spec("keep_completed", _KEEP, _constant(values.KEEP_COMPLETED)),
+    Spec("keep_failed", _KEEP, _constant(values.KEEP_FAILED)),
     Spec("token", convert.secret, _NONE, secret=True),
     Spec("view_token", convert.secret, _NONE, secret=True),
     Spec("metrics", convert.choice(("token", "open")), _constant(values.METRICS)),

@@ -31,6 +31,10 @@ LOCK = timedelta(
 )  # a crash costs this long; a stalled loop or a failover must fit within
 POLL = timedelta(seconds=1)  # the longest that a job waits where no notification comes
 POLL_MAX = timedelta(seconds=30)  # an idle worker with a proven listener looks this seldom
+KEEP_COMPLETED = timedelta(
+    days=7
+)  # a weekend and its Monday; completed jobs are most of the history's bytes
+KEEP_FAILED = timedelta(days=30)  # a monthly job's failure is there when somebody asks
 METRICS = "token"  # "open" lets everybody read /metrics, for scrapers that send no token (fly.io)
 PREFIX = ""  # our routes stand at the root
 POOL = 10  # connections for jobs and web; Postgres's own limit is 100 for all processes
@@ -44,6 +48,8 @@ LOOP: Literal["uvloop", "asyncio"] = (
 # The bounds.
 LEAST_LOCK = timedelta(seconds=2)  # below it a garbage collection looks like a crash
 SAFE_LOCK = timedelta(seconds=15)  # below it a database failover loses every lock
+LEAST_KEEP = timedelta(days=1)  # a transaction that began on a day may still write to it
+LONGEST_KEEP = timedelta(days=3650)  # a partition a day: each more makes every plan dearer
 LEAST_TOKEN = 16  # characters: shorter ones can be guessed
 
 # Fractions of the lock's length: only the length is free, so their order always holds.
@@ -85,6 +91,10 @@ class Settings:
     heartbeat: timedelta
     poll: timedelta
     poll_max: timedelta
+    keep_completed: timedelta
+    """How long completed jobs stay in the history, in whole UTC days."""
+    keep_failed: timedelta
+    """How long failed, cancelled and expired jobs stay, and what is told of attempts."""
     token: str | None
     view_token: str | None
     metrics: Literal["token", "open"]

@@ -46,7 +46,7 @@ async def held(executor: Executor, worker_id: UUID) -> list[Held]:
 
 
 async def sweep(executor: Executor) -> Swept:
-    """Rescue the jobs of dead workers, end the expired, park the unknown, make the days ahead."""
+    """Rescue the jobs of dead workers, end the expired, park the unknown, make the days ahead, forget who is gone."""
     [swept] = await executor.rows(SWEEP, timeout=SWEEP_TIMEOUT)
     return swept
 

@@ -109,6 +109,15 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Prune:
+    """One step towards the history's retention; `statement` runs outside a transaction, and `removes` says whether a day is gone then."""
+
+    history: str
+    removes: bool
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimRow:
     """One row of a claim's answer; the job's fields are None where nothing was taken."""
 

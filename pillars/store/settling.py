@@ -39,6 +39,8 @@ class Returned:
     """None: `run_at` stays as it was."""
     given_back: bool
     """Whether the attempt does not count."""
+    begun: bool
+    """Whether the job's code was started: from then on it does not expire."""
     error: str | None = None
     traceback: str | None = None
 
@@ -95,6 +97,7 @@ async def put_back(
         [one.lock_token for one in returned],
         [one.wait for one in returned],
         [one.given_back for one in returned],
+        [one.begun for one in returned],
         [one.outcome for one in returned],
         [one.error for one in returned],
         [one.traceback for one in returned],

@@ -12,7 +12,7 @@ from pillars.errors import DatabaseTrouble
 from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.service.surviving import Outage
-from pillars.store import claiming as store, locks, settling
+from pillars.store import claiming as store, history, locks, settling
 from pillars.store.claiming import Claim, Claimed, Demand, Places
 from pillars.store.settling import Returned
 from pillars.worker.fronts import Front
@@ -76,7 +76,7 @@ class Claimer:
         self._alarm, self._alarm_at = loop.call_at(at, self.wake), at
 
     def recover(self) -> None:
-        """The database shows locks that we do not hold: give them back before the next claim."""
+        """We were cut off, or the database shows locks that we do not hold: set things right before the next claim."""
         self._owes_recovery = True
         self._woken.set()
 
@@ -175,19 +175,24 @@ class Claimer:
             self._start(job)
 
     async def _recover(self) -> None:
-        """Release what the locks table says is ours and we do not hold: the fruit of a claim whose answer never came."""
+        """Make the days of history that came while we were cut off, and release what the locks table says is ours and we do
+        not hold: the fruit of a claim whose answer never came.
+        """
         runtime = self._process.database.runtime
+        self._owes_recovery = False  # what is told from here on is for another time
+        await history.see_to_days(runtime)
         mine = await locks.held(runtime, self._process.worker_id)
         strays = [one for one in mine if not self._holdings.holds((one.job_id, one.lock_token))]
         held = set(self._holdings.tokens())
         released = [
-            Returned(one.job_id, one.lock_token, "released", wait=None, given_back=True)
+            Returned(
+                one.job_id, one.lock_token, "released", wait=None, given_back=True, begun=False
+            )
             for one in strays
         ]
         ends = list({one.lock_token for one in strays} - held)
         if released:
             await settling.put_back(runtime, self._process.worker_id, released, last_of=ends)
-        self._owes_recovery = False
 
     async def _rest(self) -> None:
         """Sleep until there may be work, and poll ever slower while there is none."""

@@ -9,11 +9,11 @@ import anyio
 import anyio.abc
 
 from pillars import log
-from pillars.errors import DatabaseTrouble, Trouble
 from pillars.jobs.canary import BUILT_IN
 from pillars.jobs.definition import Job
 from pillars.service.presence import appear, define, leave
 from pillars.service.process import DONE, Process
+from pillars.service.pruning import Pruner
 from pillars.service.running import leave as end_process
 from pillars.store import history
 from pillars.store.claiming import Claimed
@@ -75,6 +75,7 @@ class Worker:
             on_put_back=self.claimer.look_in,
         )
         self.sweeper = Sweeper(process)
+        self.pruner = Pruner(process)
         self.listener = Listener(
             process.database.direct,
             process.database.runtime,
@@ -103,6 +104,7 @@ class Worker:
                 crew.start_soon(self.finisher.run, name="finisher")
                 crew.start_soon(self.listener.run, name="listener")
                 crew.start_soon(self.sweeper.run, name="sweeper")
+                crew.start_soon(self.pruner.run, name="pruner")
                 crew.start_soon(self._heed_stopping, name="stopping")
                 self._say_ready()
                 with self._claiming:
@@ -132,16 +134,9 @@ class Worker:
         await self._stop_all()
 
     async def _prepare(self) -> None:
-        await self._make_days()
+        await history.see_to_days(self.process.database.runtime)
         await define(self.process, self.jobs.values())
         await self._appear("starting")
-
-    async def _make_days(self) -> None:
-        try:
-            await history.make_days(self.process.database.runtime)
-        except DatabaseTrouble as trouble:
-            if trouble.kind is not Trouble.CONFLICT:  # somebody is at the history: a sweep will do
-                raise
 
     async def _appear(self, state: str) -> None:
         served = None if self.slots.queues is None else list(self.slots.queues)
@@ -175,7 +170,12 @@ class Worker:
         if self.process.stopping.is_set() or not self.holdings.trusts(claimed.lock_token):
             self.holdings.ended((claimed.job_id, claimed.lock_token))
             released = Returned(
-                claimed.job_id, claimed.lock_token, "released", wait=None, given_back=True
+                claimed.job_id,
+                claimed.lock_token,
+                "released",
+                wait=None,
+                given_back=True,
+                begun=False,
             )
             self.finisher.take(Settling(released))
             return
@@ -216,6 +216,7 @@ class Worker:
     def _heard(self, up: bool, why: str) -> None:  # noqa: FBT001 - the listener's callback
         self.process.listening = up
         self.claimer.wake()
+        self.claimer.recover()  # cut off, or connected again: days may have gone by
         if up:
             log.get("pillars.worker").debug(log.Event.LISTENER_CONNECTED)
         else:
@@ -293,9 +294,15 @@ def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
             return Ended(*attempt.key, "cancelled", keep, error=error)
         case Retried(wait, error, traceback):
             return Returned(
-                *attempt.key, "retried", wait, given_back=False, error=error, traceback=traceback
+                *attempt.key,
+                "retried",
+                wait,
+                given_back=False,
+                begun=True,
+                error=error,
+                traceback=traceback,
             )
         case Snoozed(wait, error):
-            return Returned(*attempt.key, "snoozed", wait, given_back=True, error=error)
+            return Returned(*attempt.key, "snoozed", wait, given_back=True, begun=True, error=error)
         case Released(wait):
-            return Returned(*attempt.key, "released", wait, given_back=True)
+            return Returned(*attempt.key, "released", wait, given_back=True, begun=True)

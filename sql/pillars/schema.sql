@@ -15,6 +15,25 @@ CREATE TYPE pillars.new_job AS (
 	tags text[],
 	trace text
 );
+CREATE FUNCTION pillars.analyze_grown() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET default_statistics_target TO '10'
+    AS $$
+declare
+    today text := to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD');
+    grown name;
+begin
+    for grown in
+        select known.relname from pg_class known
+        where known.relnamespace = 'pillars'::regnamespace
+          and known.relname in ('jobs', 'finished_completed_' || today, 'finished_ended_' || today, 'attempts_' || today)
+          and known.relpages::bigint * current_setting('block_size')::integer < 1048576
+          and pg_relation_size(known.oid) >= 1048576
+    loop
+        execute format('analyze (skip_locked) pillars.%I (job_id)', grown);
+    end loop;
+end $$;
 CREATE FUNCTION pillars.cancel(job_id uuid) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -145,7 +164,7 @@ COMMENT ON COLUMN pillars.jobs.job_id IS 'UUIDv7, made by whoever enqueues, so t
 COMMENT ON COLUMN pillars.jobs.lock_token IS 'The fence: one per claim, never repeats, null unless running.';
 COMMENT ON COLUMN pillars.jobs.attempt IS 'Attempts begun; 1 during the first. A released or rescued one is given back.';
 COMMENT ON COLUMN pillars.jobs.max_attempts IS 'Null only until the first claim of a job whose name nobody had defined.';
-COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends expired.';
+COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends expired. Null again once its code was started.';
 COMMENT ON COLUMN pillars.jobs.timeout IS 'Of one attempt. Null: the definition''s. Zero: none.';
 COMMENT ON COLUMN pillars.jobs.unique_key IS 'At most one unfinished job holds it; hashed over 200 bytes.';
 COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
@@ -211,6 +230,15 @@ begin
     select count(*) from ended into expired;
     return expired;
 end $$;
+CREATE FUNCTION pillars.forget_workers() RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+delete from pillars.workers worker
+where worker.ctid = any(array(
+    select unseen.ctid from pillars.workers unseen
+    where unseen.seen_at < pillars.now() - interval '1 hour' for update skip locked))
+$$;
 CREATE FUNCTION pillars.hashed_key(unique_key text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN (octet_length(unique_key) > 200) THEN ('sha256:'::text || encode(sha256(convert_to(unique_key, 'UTF8'::name)), 'hex'::text)) ELSE unique_key END;
@@ -361,6 +389,41 @@ begin
     end loop;
     return made;
 end $$;
+CREATE FUNCTION pillars.next_prune(keep_completed interval, keep_failed interval, OUT history text, OUT removes boolean, OUT statement text) RETURNS SETOF record
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+with kept (history, first_kept) as (
+    select kept.history, to_char(pillars.now() at time zone 'UTC' - greatest(kept.keep, interval '1 day'), 'YYYYMMDD')
+    from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed)) kept (history, keep)
+), days as (
+    -- A day ended before a moment exactly where its name sorts before that of the moment's own day.
+    select kept.history, day.oid, day.relname as day, right(day.relname, 8) < kept.first_kept as old,
+           exists (select from pg_inherits part where part.inhrelid = day.oid) as attached
+    from kept join pg_class day on day.relname ~ ('^' || kept.history || '_[0-9]{8}$')
+    where day.relnamespace = 'pillars'::regnamespace and day.relkind = 'r'
+), parts as (
+    -- Names from the table, of one snapshot: regclass would print the number of what another pruner drops meanwhile.
+    select kept.history, part.inhrelid as oid, part.inhdetachpending as pending, format('%I.%I', place.nspname, child.relname) as name
+    from kept
+    join pg_inherits part on part.inhparent = ('pillars.' || kept.history)::regclass
+    join pg_class child on child.oid = part.inhrelid
+    join pg_namespace place on place.oid = child.relnamespace
+), steps as (
+    select 1 as rank, parts.history, parts.name as day, false as removes,
+           format('alter table pillars.%I detach partition %s finalize', parts.history, parts.name) as statement
+    from parts where parts.pending
+    union all
+    select 2, days.history, days.day, true, format('drop table pillars.%I', days.day)
+    from days where days.old and not days.attached
+    union all
+    select 3, days.history, days.day, false,
+           format('alter table pillars.%I detach partition pillars.%I concurrently', days.history, days.day)
+    from days join parts on parts.oid = days.oid and parts.history = days.history
+    where days.old
+)
+select steps.history, steps.removes, steps.statement from steps order by steps.rank, steps.day limit 1
+$_$;
 CREATE FUNCTION pillars.own_channel(worker_id uuid) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ('pillars_'::text || translate((worker_id)::text, '-'::text, ''::text));
@@ -445,6 +508,7 @@ begin
         set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
             attempt = greatest(job.attempt - 1, 0), crashes = job.crashes + 1,
             run_at = pillars.now() + interval '1 second' * least(2 ^ job.crashes, 60),
+            expires_at = null, -- it may have begun: nobody is left to say
             last_error = 'the worker died holding the job'
         where job.ctid = any(array(select held.place from held where not held.ends))
         returning job.job_id, job.name, job.queue
@@ -508,9 +572,11 @@ begin
     exception when lock_not_available then
         null; -- a long reader of the history is in the way; days are made three ahead, so a later sweep will do
     end;
+    perform pillars.analyze_grown();
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
+    perform pillars.forget_workers();
 end $$;
 CREATE FUNCTION pillars.tick(schedule text, computed_from timestamp with time zone, due_at timestamp with time zone, late boolean, missed integer, next_run_at timestamp with time zone, OUT outcome text, OUT job_id uuid) RETURNS record
     LANGUAGE plpgsql

@@ -52,6 +52,8 @@ def test_the_defaults(tmp_path: Path) -> None:
         "heartbeat": seconds(10),
         "poll": seconds(1),
         "poll_max": seconds(30),
+        "keep_completed": timedelta(days=7),
+        "keep_failed": timedelta(days=30),
         "token": None,
         "view_token": None,
         "metrics": "token",
@@ -225,6 +227,8 @@ READ: dict[str, tuple[str, Any, object]] = {
     "no drain": ("drain", 0, seconds(0)),
     "a long lock": ("lock", "5m", timedelta(minutes=5)),
     "a long poll": ("poll", "50s", seconds(50)),
+    "a day of history": ("keep_completed", "1d", timedelta(days=1)),
+    "ten years of history": ("keep_failed", "3650d", timedelta(days=3650)),
     "any case": ("log_level", "WARNING", "warning"),
     "a prefix": ("prefix", "/ops/jobs/", "/ops/jobs"),
     "the root": ("prefix", "/", ""),
@@ -298,6 +302,14 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
             "heartbeat (PILLARS_HEARTBEAT): 2 x heartbeat must be less than the lock, "
             "or one late beat loses it; got 2 x 15s >= 30s"
         ),
+    ),
+    "half a day of history": (
+        {"PILLARS_KEEP_COMPLETED": "12h"},
+        'PILLARS_KEEP_COMPLETED: expected from 1d to 3650d, got "12h"',
+    ),
+    "a history for ever": (
+        {"PILLARS_KEEP_FAILED": "3651d"},
+        "PILLARS_KEEP_FAILED: expected a duration from 0s to 3650d, got 3651d",
     ),
     "a poll over its longest": (
         {"PILLARS_POLL": "5s", "PILLARS_POLL_MAX": "2s"},

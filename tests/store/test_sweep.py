@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -10,6 +11,7 @@ from stepping import define, final, hand, hands, put, put_one, row
 from support import ask, move_clock, tell
 
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -118,3 +120,32 @@ async def test_days_are_made_by_many_at_once(db: str) -> None:
             *(worker.ask("select pillars.make_days()") for worker in (one, two))
         )
     assert sum(made) == 12
+
+
+class TestProcessesThatAreGone:
+    PROCESS = """insert into pillars.workers (worker_id, role, host, pid, version, deployment, state, slots, seen_at)
+    values ($1, 'worker', 'here', 1, '0', 'tests', 'running', 1, pillars.now() - $2::interval)"""
+
+    async def seen(self, db: str, ago: timedelta) -> UUID:
+        worker_id = uuid4()
+        await tell(db, self.PROCESS, worker_id, ago)
+        return worker_id
+
+    async def known(self, db: str) -> Sequence[UUID]:
+        return list(await ask(db, "select array(select worker_id from pillars.workers)"))
+
+    async def test_a_process_that_was_not_seen_for_an_hour_is_forgotten(self, db: str) -> None:
+        alive, gone = await self.seen(db, timedelta(minutes=59)), await self.seen(db, HOUR)
+        async with hand(db) as other:
+            await other.sweep()
+            assert gone not in await self.known(db)
+            assert await self.known(db) == [alive]
+
+    async def test_one_that_is_seen_again_meanwhile_stays(self, db: str) -> None:
+        frozen = await self.seen(db, 2 * HOUR)
+        async with hands(db) as (thawed, other):
+            thawed.worker_id = frozen
+            async with thawed.session.transaction():
+                await thawed.beat()
+                assert (await other.sweep()).swept, "and it waits for nobody"
+            assert await self.known(db) == [frozen]

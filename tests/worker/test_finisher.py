@@ -71,8 +71,9 @@ def completed(job: Claimed, **said: Any) -> Settling:
 
 def retried(job: Claimed) -> Settling:
     returned = Returned(
-        job.job_id, job.lock_token, "retried", timedelta(seconds=9), given_back=False, error="no"
-    )
+        job.job_id, job.lock_token, "retried", timedelta(seconds=9),
+        given_back=False, begun=True, error="no",
+    )  # fmt: skip
     return Settling(returned, name="work")
 
 

@@ -2,11 +2,13 @@
 -- Answers done, busy or lost as finish.sql; a repeat recognises itself by its attempts row. Wakes workers for what was released.
 --
 -- Locks rows of jobs in job_id order, waiting for none. Rides the primary key of jobs.
--- $1 worker, $2 job_ids, $3 tokens, $4 waits (null: run_at stays), $5 whether the attempt is given back, $6 outcomes, $7 errors,
--- $8 tracebacks, $9 tokens of claims that end here, $10 whether this is a repeat.
+-- expires_at means "not begun by then": it goes once the job's code was started, however that went, and stays where a claim was given
+-- back before (the worker stops; its answer was lost). A rescue cannot know, and lets it go too: a job that may have begun is run.
+-- $1 worker, $2 job_ids, $3 tokens, $4 waits (null: run_at stays), $5 whether the attempt is given back, $6 whether its code was started,
+-- $7 outcomes, $8 errors, $9 tracebacks, $10 tokens of claims that end here, $11 whether this is a repeat.
 with outcomes as materialized (
-    select outcome.* from unnest($2::uuid[], $3::bigint[], $4::interval[], $5::boolean[], $6::text[], $7::text[], $8::text[])
-        outcome (job_id, lock_token, wait, given_back, outcome, error, traceback)
+    select outcome.* from unnest($2::uuid[], $3::bigint[], $4::interval[], $5::boolean[], $6::boolean[], $7::text[], $8::text[], $9::text[])
+        outcome (job_id, lock_token, wait, given_back, begun, outcome, error, traceback)
 ), locked as materialized (
     select held.place, held.ends from (select outcomes.job_id, outcomes.lock_token from outcomes order by outcomes.job_id) outcome
     cross join lateral (
@@ -19,6 +21,7 @@ with outcomes as materialized (
     set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
         attempt = case when outcome.given_back then greatest(job.attempt - 1, 0) else job.attempt end,
         run_at = coalesce(pillars.now() + outcome.wait, job.run_at),
+        expires_at = case when outcome.begun then null else job.expires_at end,
         last_error = coalesce(outcome.error, job.last_error)
     from outcomes outcome
     where job.ctid = any(array(select locked.place from locked where not locked.ends))
@@ -47,7 +50,7 @@ with outcomes as materialized (
 ), ended as (
     delete from pillars.locks lock
     where lock.ctid = any(array(
-              select ending.ctid from pillars.locks ending where ending.lock_token = any($9::bigint[]) for update skip locked))
+              select ending.ctid from pillars.locks ending where ending.lock_token = any($10::bigint[]) for update skip locked))
       and not exists (
           select from unnest(lock.job_ids) member (job_id)
           join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token
@@ -62,7 +65,7 @@ select outcome.job_id, outcome.lock_token,
        case when gone.job_id is not null then 'done'
             when exists (select from pillars.jobs job
                          where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token) then 'busy'
-            when $10::boolean and exists (select from pillars.attempts noted_before
+            when $11::boolean and exists (select from pillars.attempts noted_before
                          where noted_before.job_id = outcome.job_id and noted_before.lock_token = outcome.lock_token) then 'done'
             else 'lost' end as answer,
        returned.run_at - pillars.now() as run_in, (select count(*) from woken) as woken

@@ -59,7 +59,7 @@ comment on column pillars.jobs.lock_token is 'The fence: one per claim, never re
 comment on column pillars.jobs.attempt is 'Attempts begun; 1 during the first. A released or rescued one is given back.';
 comment on column pillars.jobs.max_attempts is 'Null only until the first claim of a job whose name nobody had defined.';
 comment on column pillars.jobs.timeout is 'Of one attempt. Null: the definition''s. Zero: none.';
-comment on column pillars.jobs.expires_at is 'Not begun by then, the job ends expired.';
+comment on column pillars.jobs.expires_at is 'Not begun by then, the job ends expired. Null again once its code was started.';
 comment on column pillars.jobs.unique_key is 'At most one unfinished job holds it; hashed over 200 bytes.';
 comment on column pillars.jobs.waiting_for is 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
 

@@ -278,6 +278,49 @@ begin
     return made;
 end $$;
 
+-- The next statement that brings the history closer to what is to be kept of it; no row where nothing is to be done.
+--
+-- First what a cut short detach left pending: its rows are hidden already, and until then no other day of that parent can be detached.
+-- Then what stands detached and is old. Then the oldest day that is older than its retention, which counts from the day's end. Never a day
+-- that ended less than a day ago, whatever is asked: a transaction that began on it may write to it yet.
+-- DETACH CONCURRENTLY and FINALIZE run in no function and no transaction, so the caller runs the text as it stands, by itself, and asks
+-- again. Two who are told the same step do no harm: one of them is refused. Reads the catalog only.
+create function pillars.next_prune(
+    keep_completed interval, keep_failed interval, out history text, out removes boolean, out statement text)
+returns setof record
+language sql stable set search_path = pg_catalog, pg_temp as $$
+with kept (history, first_kept) as (
+    select kept.history, to_char(pillars.now() at time zone 'UTC' - greatest(kept.keep, interval '1 day'), 'YYYYMMDD')
+    from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed)) kept (history, keep)
+), days as (
+    -- A day ended before a moment exactly where its name sorts before that of the moment's own day.
+    select kept.history, day.oid, day.relname as day, right(day.relname, 8) < kept.first_kept as old,
+           exists (select from pg_inherits part where part.inhrelid = day.oid) as attached
+    from kept join pg_class day on day.relname ~ ('^' || kept.history || '_[0-9]{8}$')
+    where day.relnamespace = 'pillars'::regnamespace and day.relkind = 'r'
+), parts as (
+    -- Names from the table, of one snapshot: regclass would print the number of what another pruner drops meanwhile.
+    select kept.history, part.inhrelid as oid, part.inhdetachpending as pending, format('%I.%I', place.nspname, child.relname) as name
+    from kept
+    join pg_inherits part on part.inhparent = ('pillars.' || kept.history)::regclass
+    join pg_class child on child.oid = part.inhrelid
+    join pg_namespace place on place.oid = child.relnamespace
+), steps as (
+    select 1 as rank, parts.history, parts.name as day, false as removes,
+           format('alter table pillars.%I detach partition %s finalize', parts.history, parts.name) as statement
+    from parts where parts.pending
+    union all
+    select 2, days.history, days.day, true, format('drop table pillars.%I', days.day)
+    from days where days.old and not days.attached
+    union all
+    select 3, days.history, days.day, false,
+           format('alter table pillars.%I detach partition pillars.%I concurrently', days.history, days.day)
+    from days join parts on parts.oid = days.oid and parts.history = days.history
+    where days.old
+)
+select steps.history, steps.removes, steps.statement from steps order by steps.rank, steps.day limit 1
+$$;
+
 -- Take from the dead: jobs that bear an expired lock's token go back to their queue, or end where their end was asked for or their worker
 -- has died too often holding them.
 --
@@ -313,6 +356,7 @@ begin
         set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
             attempt = greatest(job.attempt - 1, 0), crashes = job.crashes + 1,
             run_at = pillars.now() + interval '1 second' * least(2 ^ job.crashes, 60),
+            expires_at = null, -- it may have begun: nobody is left to say
             last_error = 'the worker died holding the job'
         where job.ctid = any(array(select held.place from held where not held.ends))
         returning job.job_id, job.name, job.queue
@@ -360,7 +404,7 @@ begin
     end loop;
 end $$;
 
--- End jobs that were not begun before expires_at. Rides jobs_expiring; skip locked.
+-- End jobs that were not begun before expires_at; whatever puts a begun one back clears it. Rides jobs_expiring; skip locked.
 create function pillars.expire() returns integer
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -453,7 +497,42 @@ begin
     return parked;
 end $$;
 
--- What every worker and the leader do every few seconds, one at a time: rescue, expire, park what nobody knows, make the days ahead.
+-- Remove the rows of processes that have not been seen for an hour: they were killed. The longest lock is an hour and beats come twice in
+-- it at least, so one that is alive is seen; one that was frozen longer writes its row anew with its next sign of life. Waits for nobody.
+create function pillars.forget_workers() returns void
+language sql set search_path = pg_catalog, pg_temp as $$
+delete from pillars.workers worker
+where worker.ctid = any(array(
+    select unseen.ctid from pillars.workers unseen
+    where unseen.seen_at < pillars.now() - interval '1 hour' for update skip locked))
+$$;
+
+-- Let sessions plan anew for a table that was small when they did: a plan that was cached over a few rows reads the whole of a full table
+-- until the next analyze, 40 to 140 ms a lookup over 200,000 rows. Autovacuum comes once a minute; a new day fills faster.
+--
+-- Once 1 MB is in a table of which the catalog last heard less, one column is analyzed: a plan over 1 MB takes the index, and so it stays.
+-- Earlier would be worse than never, since a day without statistics is planned for as one of ten pages. Of one column, so that autovacuum
+-- counts its own changes on, and by few rows, since one key is as frequent as the next. Waits for nobody; a vacuum of what it analyzes
+-- waits for the end of the transaction.
+create function pillars.analyze_grown() returns void
+language plpgsql set search_path = pg_catalog, pg_temp set default_statistics_target = 10 as $$
+declare
+    today text := to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD');
+    grown name;
+begin
+    for grown in
+        select known.relname from pg_class known
+        where known.relnamespace = 'pillars'::regnamespace
+          and known.relname in ('jobs', 'finished_completed_' || today, 'finished_ended_' || today, 'attempts_' || today)
+          and known.relpages::bigint * current_setting('block_size')::integer < 1048576
+          and pg_relation_size(known.oid) >= 1048576
+    loop
+        execute format('analyze (skip_locked) pillars.%I (job_id)', grown);
+    end loop;
+end $$;
+
+-- What every worker and the leader do every few seconds, one at a time: rescue, expire, park what nobody knows, make the days ahead,
+-- analyze what has grown, forget the processes that are gone.
 -- The advisory lock only saves work; each part re-checks what it locks.
 create function pillars.sweep(out swept boolean, out rescued integer, out failed integer, out cancelled integer, out expired integer,
                               out parked integer)
@@ -468,9 +547,11 @@ begin
     exception when lock_not_available then
         null; -- a long reader of the history is in the way; days are made three ahead, so a later sweep will do
     end;
+    perform pillars.analyze_grown();
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
+    perform pillars.forget_workers();
 end $$;
 
 -- A time as people write it in UTC: 2026-03-29T01:00:00Z.

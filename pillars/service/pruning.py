@@ -1,0 +1,58 @@
+"""Pruning: removing days of history that are older than people asked to keep; every worker and cron does it."""
+
+import random
+from collections import Counter
+
+import anyio
+
+from pillars import log
+from pillars.errors import DatabaseTrouble
+from pillars.service.process import Process
+from pillars.service.surviving import Outage
+from pillars.store import history
+
+# Seconds. Days grow old one a day, so an hour is often enough; many processes that boot at once do not begin at once.
+FIRST_LEAST, FIRST_MOST = 60.0, 600.0
+PAUSE = 3600.0
+
+
+class Pruner:
+    """Removes old days once an hour. Any number of processes may: each step is looked up anew, and taken by one of them."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def run(self) -> None:
+        """Prune until cancelled, through any trouble with the database."""
+        outage = Outage("pillars.history", during="prune")
+        await anyio.sleep(random.uniform(FIRST_LEAST, FIRST_MOST))  # noqa: S311 - not a secret
+        while True:
+            try:
+                await self.prune_once()
+            except DatabaseTrouble as trouble:
+                outage.begun(trouble)  # the next turn is soon enough
+            else:
+                outage.ended()
+            await anyio.sleep(PAUSE * random.uniform(0.8, 1.2))  # noqa: S311 - so that processes take turns
+
+    async def prune_once(self) -> int:
+        """Remove what is old, until nothing is left or somebody is in the way; returns how many days went."""
+        settings = self._process.settings
+        gone: Counter[str] = Counter()
+        session = await history.connect_to_prune(self._process.database.direct)
+        try:
+            while step := await history.prune(
+                session, completed=settings.keep_completed, failed=settings.keep_failed
+            ):
+                gone[step.history] += step.removes
+        finally:
+            with anyio.CancelScope(shield=True):
+                await session.close()
+            _tell(gone)
+        return gone.total()
+
+
+def _tell(gone: Counter[str]) -> None:
+    days = {f"{table}_days": count for table, count in sorted(gone.items()) if count}
+    if days:
+        log.get("pillars.history").info(log.Event.HISTORY_PRUNED, **days)
