@@ -9,6 +9,7 @@ import anyio
 import anyio.abc
 
 from pillars import log
+from pillars.errors import DatabaseTrouble
 from pillars.jobs.canary import BUILT_IN
 from pillars.jobs.definition import Job
 from pillars.service.presence import appear, define, leave

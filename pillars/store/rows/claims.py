@@ -1,0 +1,95 @@
+"""Claims: what was taken, kept alive, settled, swept."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """One row of a claim's answer; the job's fields are None where nothing was taken."""
+
+    picked: int
+    locked: int
+    next_run_at: datetime | None
+    now: datetime
+    took: timedelta
+    job_id: UUID | None
+    name: str | None
+    queue: str | None
+    priority: int | None
+    run_at: datetime | None
+    payload: str | None
+    context: str | None
+    attempt: int | None
+    max_attempts: int | None
+    tags: list[str] | None
+    locked_at: datetime | None
+    deadline_at: datetime | None
+    lock_token: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A queue and a priority in it."""
+
+    queue: str
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a finish: "done", "busy" (ask again) or "lost"."""
+
+    job_id: UUID
+    lock_token: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    answer: str
+    """"done", "busy" or "lost"."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """What became of a give-back, and how long until the job may run again."""
+
+    job_id: UUID
+    lock_token: int
+    answer: str
+    run_in: timedelta | None
+    woken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The reply to a sign of life."""
+
+    extended: list[int]
+    lost: list[int]
+    unnamed: list[int]
+    ending: list[UUID]
+    known: bool
+    proofs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job that the locks table says a worker holds."""
+
+    lock_token: int
+    job_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did; `swept` is false, and the rest None, where another was at it."""
+
+    swept: bool
+    rescued: int | None
+    failed: int | None
+    cancelled: int | None
+    expired: int | None
+    parked: int | None
