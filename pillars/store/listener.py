@@ -64,12 +64,13 @@ async def _are_mixed(session: Session, other: Session) -> bool:
     """Ask both which server they have, in all the ways in which a pooler may choose one: the last used, the next, any that is free."""
     mine: set[Backend] = set()
     others: set[Backend] = set()
-    for _ in range(LOOKS):
+    for look in range(2 * LOOKS):
         mine.update(await session.rows(ANSWER), await session.rows(ANSWER))
         others.update(await other.rows(ANSWER))
-        async with other.transaction():
-            others.update(await other.rows(ANSWER))
-            mine.update(await session.rows(ANSWER))
+        if look % 2:
+            async with other.transaction():
+                others.update(await other.rows(ANSWER))
+                mine.update(await session.rows(ANSWER))
         if len(mine) > 1 or len(others) > 1 or mine & others:
             return True
     return False

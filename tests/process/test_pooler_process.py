@@ -53,7 +53,7 @@ async def test_two_cron_processes_behind_a_pooler_tick_each_second_once(
     ):
         await until(lambda: ask(db, "select count(*) >= 4 from pillars.ticks"))
         await until(lambda: ask(db, "select count(*) >= 4 from pillars.finished_completed"))
-        assert worker.output.count("listener.lost") == 1
+        await until(lambda: worker.output.count("listener.lost") == 1)
         assert await ask(db, "select count(*) from pillars.workers where leads") == 2
     assert await ask(db, GAPS) == 0
     assert await ask(db, "select count(*) from pillars.jobs") + await ask(

@@ -20,6 +20,7 @@ from pillars.store.enqueueing import NOW
 from pillars.store.listener import is_deaf
 from pillars.store.locks import HELD
 from pillars.store.pool import PLANNED_ANEW, Address
+from pillars.worker.sweeping import Sweeper
 from support import ask, running, settings_for, worker_for
 
 pytestmark = pytest.mark.needs("pgbouncer")
@@ -194,6 +195,9 @@ async def everything(database: Database) -> None:
         assert await inside.result(timeout="20s") == 7
         with pytest.raises(JobFailed):
             await failed.result(timeout="20s")
-        worker.sweeper._connected_at = 0.0
-        await worker.sweeper.sweep_once()
+    sweeper = Sweeper(worker.process)
+    assert await sweeper.sweep_once() is None
+    sweeper._connected_at -= settings.sweep_standing.total_seconds()
+    assert await sweeper.sweep_once()
+    await sweeper._forget_session()
     await leader.resign()
