@@ -116,8 +116,8 @@ CRON = [
         promise=Promise.TICKED,
         edits=edit(
             LEADER,
-            "            self._process.leads = await store.lead(session)\n",
-            "            self._process.leads = await store.lead(session) or True\n",
+            "self._pooled or await store.lead(session)\n",
+            "self._pooled or await store.lead(session) or True\n",
         ),
         tests=(LEADS + "test_the_second_stands_by_and_ticks_nothing",),
     ),

@@ -63,8 +63,8 @@ ENQUEUE = [
         promise=Promise.ATOMIC,
         edits=edit(
             "pillars/jobs/enqueuing.py",
-            "await store.enqueue_within(session_of(call.connection), call.new_job())",
-            "await store.enqueue(current(), call.new_job())",
+            "        [stored] = await store.enqueue_borrowed(borrowed, [call.new_job()])\n",
+            "        stored = await store.enqueue(current(), call.new_job())\n",
         ),
         tests=(
             ENQUEUES
@@ -105,11 +105,13 @@ ENQUEUE = [
         without="Jobs that are enqueued together in the caller's transaction carry the notifications.",
         promise=Promise.WOKEN,
         edits=edit(
-            ENQUEUEING,
-            "    await session.rows(NOTIFY, sorted({job.queue for job in jobs if _is_soon(job)}))\n",
-            "",
+            FUNCTIONS,
+            "    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);\n    for job in select",
+            "    for job in select",
         ),
-        tests=(ENQUEUES + "TestMany::test_they_wake_each_queue_with_work_that_is_due_soon",),
+        tests=(
+            "tests/store/test_borrowed.py::TestTransactions::test_many_wake_once_a_queue_and_what_is_due_later_wakes_nobody",
+        ),
     ),
     Mutant(
         name="crowds-deadlock",

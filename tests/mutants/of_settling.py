@@ -3,6 +3,7 @@
 from mutants.kinds import Mutant, Promise, edit
 
 FINISH = "sql/pillars/jobs/finish.sql"
+FUNCTIONS = "sql/pillars/migrations/0002_functions.sql"
 PUT_BACK = "sql/pillars/jobs/put_back.sql"
 TABLES = "sql/pillars/migrations/0001_tables.sql"
 TESTS = "tests/store/test_settling.py::"
@@ -94,9 +95,14 @@ SETTLING = [
         without="A job that ends itself in its transaction undoes its effects where it was given away.",
         promise=Promise.FENCED,
         edits=edit(
-            "pillars/worker/pillar.py", 'if answer.answer != "done":', 'if answer.answer == "busy":'
+            FUNCTIONS,
+            "where held.job_id = complete.job_id and held.lock_token = complete.lock_token for update skip locked;",
+            "where held.job_id = complete.job_id for update skip locked;",
         ),
-        tests=("tests/worker/test_complete.py::test_a_job_that_was_given_away_undoes_its_effects",),
+        tests=(
+            "tests/worker/test_complete.py::test_an_older_claims_token_completes_nothing",
+            "tests/worker/test_complete.py::test_a_job_that_was_given_away_undoes_its_effects",
+        ),
     ),
     Mutant(
         name="finish-counts-what-it-locked",
@@ -176,8 +182,8 @@ SETTLING = [
         promise=Promise.COUNTED,
         edits=edit(
             PUT_BACK,
-            "when $10::boolean and exists (select from pillars.attempts",
-            "when $10::boolean and false and exists (select from pillars.attempts",
+            "when $11::boolean and exists (select from pillars.attempts",
+            "when $11::boolean and false and exists (select from pillars.attempts",
         ),
         tests=(TESTS + "test_a_repeated_give_back_recognises_itself_by_its_attempts_row",),
     ),

@@ -2,7 +2,7 @@
 
 from mutants.kinds import Mutant, Promise, edit
 
-ACCESS = "pillars/web/access.py"
+ACCESS = "pillars/service/access.py"
 TESTS = "tests/web/test_access.py::"
 
 WEB = [
@@ -12,8 +12,8 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             ACCESS,
-            "if not (is_loopback(settings.host) and is_local(headers)):",
-            "if not is_loopback(settings.host):",
+            "if not (is_loopback(bound) and is_local(headers)):",
+            "if not is_loopback(bound):",
         ),
         tests=(TESTS + "test_without_tokens_only_a_loopback_host_is_answered",),
     ),
@@ -23,7 +23,7 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             ACCESS,
-            "if not (is_loopback(settings.host) and is_local(headers)):",
+            "if not (is_loopback(bound) and is_local(headers)):",
             "if not is_local(headers):",
         ),
         tests=(TESTS + "test_without_tokens_nothing_is_answered_beyond_loopback",),
@@ -34,8 +34,8 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             ACCESS,
-            'name == "forwarded" or name.startswith("x-forwarded") for name in headers',
-            "not name for name in headers",
+            'name == b"forwarded" or name.startswith(b"x-forwarded") for name in names',
+            "not name for name in names",
         ),
         tests=(TESTS + "test_without_tokens_what_came_through_a_proxy_is_refused",),
     ),
@@ -95,7 +95,7 @@ WEB = [
         without="A route that is added is closed.",
         promise=Promise.GUARDED,
         edits=edit(
-            ACCESS,
+            "pillars/web/gate.py",
             'scope["path"] not in self._is_open',
             'scope["path"].startswith(("/api/jobs", "/api/queues", "/api/schedules", "/api/workers"))',
         ),
