@@ -11,6 +11,7 @@ import structlog
 from click.testing import CliRunner
 
 from cli.said import Run, Said
+from pillars import log
 from pillars.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,6 +25,9 @@ def app(db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
     monkeypatch.setenv("PILLARS_SQL", str(ROOT / "sql" / "app"))
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(log, "_later", [])  # or the next test's first line would be written our way
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     monkeypatch.chdir(tmp_path)
 
     async def run(*words: object, typed: str | bytes | None = None, code: int = 0) -> Said:
@@ -39,4 +43,5 @@ def app(db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ru
 
     yield run
     logging.captureWarnings(capture=False)
+    root.handlers[:], root.level = handlers, level
     structlog.reset_defaults()
