@@ -22,8 +22,11 @@ async def wiretap(url: str) -> AsyncIterator[tuple[str, list[list[Sent]]]]:
     """The URL of a relay before `url` (TCP), and a list for each connection of what was sent on it."""
     place = urlsplit(url)
     conversations: list[list[Sent]] = []
+    serving: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if task := asyncio.current_task():
+            serving.append(task)
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             from_server, to_server = await asyncio.open_connection(place.hostname, place.port)
             back = asyncio.create_task(_pass_on(from_server, writer))
@@ -41,6 +44,9 @@ async def wiretap(url: str) -> AsyncIterator[tuple[str, list[list[Sent]]]]:
             f"postgresql://{place.username}@127.0.0.1:{port}{place.path}?sslmode=disable",
             conversations,
         )
+    for task in serving:
+        task.cancel()
+    await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def _listen(

@@ -74,7 +74,7 @@ async def test_a_leader_cut_off_by_the_server_writes_nothing_and_stands_by(
     await stage.tell("update pillars.schedules set next_run_at = '2026-06-01 02:00+00'")
     await first.tick_once()
     await stage.tell(
-        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pillars leader'"
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'pillars leader'"
     )
     await stage.clock("2026-06-01T02:00:01Z")
     await until(lambda: leads(second))

@@ -104,15 +104,24 @@ async def test_one_that_hears_nothing_from_the_first_says_so_once(
 
 
 async def test_a_worker_whose_listener_was_cut_claims_at_once_when_it_hears_again(
-    db: str, database: Database
+    db: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stored = asyncio.Event()
     async with running(
         worker_for(database, work, poll="90s", poll_max="90s", lock="60s")
     ) as worker:
         await until(lambda: worker.listener.proved)
+        listen_once = worker.listener.listen_once
+
+        async def listen_later() -> None:
+            await stored.wait()
+            await listen_once()
+
+        monkeypatch.setattr(worker.listener, "listen_once", listen_later)
         assert await ask(db, KILL) == 1
         await until(lambda: not worker.process.listening)
         job_id = await put_one(db)  # by a hand that notifies nobody
+        stored.set()
         await until(lambda: worker.listener.proved)
         await until(lambda: gone(db))
         assert worker.process.listening
