@@ -4,12 +4,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 from watchfiles import awatch
 
 WATCHED = {".py", ".sql", ".html", ".toml", ".env"}
 LEFT_OUT = {".venv", "node_modules", ".git", "__pycache__", ".pillars", "tests", "build", "dist"}
 GRAIN = 0.05  # seconds by which a file's time may lag behind the clock
-SETTLED = 1000  # milliseconds after which the watch surely stands
+SETTLED = 1.0  # seconds after which the watch surely stands
 
 
 async def changed(project: Path, *, since: float) -> set[Path]:
@@ -17,22 +18,24 @@ async def changed(project: Path, *, since: float) -> set[Path]:
 
     What changed before the watch stood is found by the files' times: somebody mends a file while we are still starting.
     """
-    settled = False
-    changes = awatch(
-        project,
-        watch_filter=lambda _change, path: _is_code(project, Path(path)),
-        debounce=200,
-        rust_timeout=SETTLED,
-        yield_on_timeout=True,
-    )
-    async for change in changes:
-        if change:
-            return {Path(path) for _, path in change}
-        if not settled:
-            settled = True
-            if found := {path for path in _code(project) if _time(path) > since - GRAIN}:
-                return found
-    return set()
+    found: set[Path] = set()
+    async with anyio.create_task_group() as group:
+
+        async def look_back() -> None:
+            await anyio.sleep(SETTLED)
+            found.update(path for path in _code(project) if _time(path) > since - GRAIN)
+            if found:
+                group.cancel_scope.cancel()
+
+        group.start_soon(look_back)
+        async for change in awatch(
+            project,
+            watch_filter=lambda _change, path: _is_code(project, Path(path)),
+            debounce=200,
+        ):
+            found.update(Path(path) for _, path in change)
+            group.cancel_scope.cancel()
+    return found
 
 
 def _code(project: Path) -> Iterator[Path]:
