@@ -161,12 +161,6 @@ async def role(executor: Executor) -> Role:
     return found
 
 
-async def is_pooled(session: Session) -> bool:
-    """Whether something between answers in Postgres's stead: it named another backend than the one that works."""
-    [found] = await session.rows(BACKEND)
-    return bool(found.pid != session.connection.get_server_pid())
-
-
 async def round_trip(session: Session) -> timedelta:
     """How long the smallest question takes, the median of five."""
     taken = []

@@ -356,6 +356,7 @@ def test_uvicorns_loggers_come_out_once() -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).addHandler(logging.StreamHandler())
         logging.getLogger(name).propagate = False
+        logging.getLogger(name).setLevel(logging.NOTSET)  # as before any server ran
     stream = json_lines()
     logging.getLogger("uvicorn.error").info("Started")
     assert [(line["event"], line["logger"]) for line in stream.lines] == [

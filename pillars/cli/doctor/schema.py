@@ -11,8 +11,7 @@ from pillars.store import diagnosis, migrate
 from pillars.store.diagnosis import Holder, Table
 
 AHEAD = 1  # days that must be there besides today's; sweeps make three
-# How long history is kept, and two days for whoever removes it.
-OLDEST = {"finished_completed": 7 + 2, "finished_ended": 30 + 2, "attempts": 30 + 2}
+LATE = timedelta(days=2)  # for whoever removes old days
 MANY_DEAD = 10_000  # rows; fewer cost a claim nothing
 VACUUMED = timedelta(minutes=10)  # autovacuum looks every minute
 LONG, TOO_LONG = timedelta(minutes=5), timedelta(hours=1)  # for a transaction to be open
@@ -42,10 +41,16 @@ async def days(subject: Subject) -> Finding:
     if short:
         status = Status.FAIL if any(one.reaches < 0 for one in found) else Status.WARN
         return Finding(status, some(short), "start a worker, or run: app migrate")
+    told = subject.settings
+    oldest = {
+        "finished_completed": told.keep_completed + LATE,
+        "finished_ended": told.keep_failed + LATE,
+        "attempts": told.keep_failed + LATE,
+    }
     old = [
         f"{one.parent} goes back {one.oldest} days"
         for one in found
-        if one.oldest > OLDEST[one.parent]
+        if one.oldest > oldest[one.parent] / timedelta(days=1)
     ]
     if old:
         return warn(

@@ -111,14 +111,13 @@ async def pooler(subject: Subject) -> Finding:
     """What needs a session has one, also where a pooler stands between."""
     if subject.straight.session is None:
         return fail(subject.straight.trouble, fix="set DATABASE_DIRECT_URL to Postgres itself")
-    pooled = await diagnosis.is_pooled(subject.database)
-    if await diagnosis.is_pooled(subject.direct):
+    if subject.direct.pooled:
         name = "DATABASE_DIRECT_URL" if subject.settings.database_direct_url else "DATABASE_URL"
         return warn(
             f"{name} leads through a pooler, which carries neither LISTEN nor the leader's lock",
             fix="set DATABASE_DIRECT_URL to Postgres itself",
         )
-    if pooled:
+    if subject.database.pooled:
         return ok("a pooler, and DATABASE_DIRECT_URL past it")
     return ok("none between")
 
@@ -164,7 +163,7 @@ async def connections(subject: Subject) -> Finding:
     fix = "lower PILLARS_POOL, raise max_connections, or put a pooler between"
     if found.connections_open > FULL * found.connections_allowed:
         return fail(evidence, fix=fix)
-    if needed > found.connections_allowed and not await diagnosis.is_pooled(subject.database):
+    if needed > found.connections_allowed and not subject.database.pooled:
         return warn(evidence, fix=fix)
     return ok(evidence)
 
