@@ -65,5 +65,4 @@ async def connection() -> AsyncIterator[Any]:
             async with session.transaction():
                 yield session.connection
         finally:
-            if not pool.address.pooled:  # there it would release another client's locks
-                await session.reset()
+            await session.reset()

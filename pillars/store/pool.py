@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import anyio
 import asyncpg
@@ -34,6 +34,24 @@ IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten
 Revive = Callable[[], None]
 Found = TypeVar("Found")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+if TYPE_CHECKING:
+    Plain = asyncpg.Connection[asyncpg.Record]
+else:
+    Plain = asyncpg.Connection
+
+
+class Recodable(Plain):
+    """Knows whether somebody's code has changed how values travel on it: for that asyncpg has no general way back."""
+
+    recoded = False
+
+    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:
+        self.recoded = True
+        await super().set_type_codec(*args, **kwargs)
+
+    async def set_builtin_type_codec(self, *args: Any, **kwargs: Any) -> None:
+        self.recoded = True
+        await super().set_builtin_type_codec(*args, **kwargs)
 
 
 class Executor(Protocol):
@@ -89,8 +107,14 @@ class Session:
             await transaction.commit()
 
     async def reset(self) -> None:
-        """Forget what somebody's code has set on the session, or locked, or listens to."""
-        await self._clean(self.connection.reset)
+        """Forget what somebody's code has set on the session, or locked, or listens to; part with it where codecs were set.
+
+        A pooler's session is not ours to reset: it would release another client's locks.
+        """
+        if getattr(self.connection, "recoded", False):
+            await self.close()
+        elif not self.pooled:
+            await self._clean(self.connection.reset)
 
     async def _let_go(self) -> None:
         """Send the Sync that is owed for a statement that was parsed and not executed: until then the server keeps its locks.
@@ -195,6 +219,7 @@ class Address:
             timeout=CONNECT_TIMEOUT.total_seconds(),
             statement_cache_size=0 if pooled else 100,
             server_settings=named,
+            connection_class=Recodable,
         )
         if pooled:
             await _or_cut(connection, settle_in(connection, masked_url(self.url)))

@@ -1,5 +1,6 @@
 """Connections: how long one waits for them, and what is left on them."""
 
+import json
 from datetime import timedelta
 
 import anyio
@@ -57,6 +58,18 @@ async def test_what_a_job_sets_on_its_connection_is_gone_for_the_next(db: str) -
                 await next_one.fetchval("select count(*) from pg_locks where locktype = 'advisory'")
                 == 0
             )
+
+
+async def test_a_codec_that_a_job_sets_on_its_connection_reaches_no_enqueue(db: str) -> None:
+    async with using(Database(db, size=1)):
+        async with connection() as mine:
+            await mine.set_type_codec(
+                "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+            )
+            assert await mine.fetchval("""select '{"a": 1}'::jsonb""") == {"a": 1}
+        await write.enqueue()
+        async with connection() as next_one:
+            assert await next_one.fetchval("select payload from pillars.jobs") == "{}"
 
 
 async def test_a_port_that_nobody_listens_on_is_unreachable_in_one_line() -> None:
