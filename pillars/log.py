@@ -37,6 +37,7 @@ class Event(StrEnum):
     DATABASE_BACK = "database.back"
     DATABASE_LOST = "database.lost"
     DEFINITION_MISSING = "definition.missing"
+    HISTORY_BLOCKED = "history.blocked"
     HISTORY_PRUNED = "history.pruned"
     JOB_CANCELLED = "job.cancelled"
     JOB_COMPLETED = "job.completed"

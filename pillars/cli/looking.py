@@ -87,7 +87,7 @@ async def _mistaken(executor: Executor, wanted: Wanted) -> str | None:
             if wanted.name not in names:
                 raise UnknownJob.among(wanted.name, names)
         if wanted.queue is not None:
-            await queues.find(executor, wanted.queue)
+            await queues.require(executor, wanted.queue)
     except Unknown as error:
         return str(error)
     return None

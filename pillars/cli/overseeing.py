@@ -111,7 +111,7 @@ def pause_queues(names: Sequence[str], *, as_json: bool) -> int:
     return _each(
         names,
         "queue",
-        queues.pause,
+        _pause_queue,
         lambda queue: f"{queue.name} paused; what runs goes on",
         as_json=as_json,
     )
@@ -120,7 +120,7 @@ def pause_queues(names: Sequence[str], *, as_json: bool) -> int:
 def resume_queues(names: Sequence[str], *, as_json: bool) -> int:
     """Let workers claim from these queues again."""
     return _each(
-        names, "queue", queues.resume, lambda queue: f"{queue.name} resumed", as_json=as_json
+        names, "queue", _resume_queue, lambda queue: f"{queue.name} resumed", as_json=as_json
     )
 
 
@@ -140,6 +140,16 @@ def run_schedule(name: str, *, wait: str | None, as_json: bool) -> int:
         patience = following.patience_of(wait)
         checked_name(name, "schedule")
     return following.follow(partial(_run, name), patience=patience, as_json=as_json)
+
+
+async def _pause_queue(executor: Executor, name: str) -> Queue:
+    await queues.pause(executor, name)
+    return await queues.find(executor, name)
+
+
+async def _resume_queue(executor: Executor, name: str) -> Queue:
+    await queues.resume(executor, name)
+    return await queues.find(executor, name)
 
 
 async def _queues(opened: Opened) -> tuple[list[Queue], list[ProcessRow], datetime]:

@@ -14,6 +14,7 @@ from pillars.store import history
 # Seconds. Days grow old one a day, so an hour is often enough; many processes that boot at once do not begin at once.
 FIRST_LEAST, FIRST_MOST = 60.0, 600.0
 PAUSE = 3600.0
+BLOCKED_TURNS = 24  # about a day
 
 
 class Pruner:
@@ -21,6 +22,8 @@ class Pruner:
 
     def __init__(self, process: Process) -> None:
         self._process = process
+        self._blocked: Counter[str] = Counter()
+        """Turns in a row in which somebody stood in the way of a history."""
 
     async def run(self) -> None:
         """Prune until cancelled, through any trouble with the database."""
@@ -36,20 +39,40 @@ class Pruner:
             await anyio.sleep(PAUSE * random.uniform(0.8, 1.2))  # noqa: S311 - so that processes take turns
 
     async def prune_once(self) -> int:
-        """Remove what is old, until nothing is left or somebody is in the way; returns how many days went."""
+        """Remove what is old, until nothing is left but where somebody is in the way; returns how many days went."""
         settings = self._process.settings
         gone: Counter[str] = Counter()
+        blocked: set[str] = set()
         session = await history.connect_to_prune(self._process.database.direct)
         try:
-            while step := await history.prune(
-                session, completed=settings.keep_completed, failed=settings.keep_failed
+            while step := await history.next_prune(
+                session,
+                completed=settings.keep_completed,
+                failed=settings.keep_failed,
+                left_out=blocked,
             ):
-                gone[step.history] += step.removes
+                if await history.take(session, step):
+                    gone[step.history] += step.removes
+                else:
+                    blocked.add(step.history)
         finally:
             with anyio.CancelScope(shield=True):
                 await session.close()
             _tell(gone)
+        self._count(blocked)
         return gone.total()
+
+    def _count(self, blocked: set[str]) -> None:
+        """Say so where a history has been blocked for a day: it only grows."""
+        self._blocked = Counter({table: self._blocked[table] + 1 for table in blocked})
+        for table, turns in self._blocked.items():
+            if turns % BLOCKED_TURNS == 0:
+                log.get("pillars.history").warning(
+                    log.Event.HISTORY_BLOCKED,
+                    history=table,
+                    turns=turns,
+                    hint="a transaction is always open: see app doctor, schema.snapshots",
+                )
 
 
 def _tell(gone: Counter[str]) -> None:

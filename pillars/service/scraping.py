@@ -1,6 +1,8 @@
 """`/metrics`: this process's figures, and with them the database's. Plain ASGI, so that a worker loads no web library for it."""
 
 import time
+from collections.abc import Sequence
+from datetime import timedelta
 
 import anyio
 
@@ -11,9 +13,12 @@ from pillars.service.metrics import Seen, families
 from pillars.service.process import Process
 from pillars.service.replying import reply
 from pillars.store import health, queues, schedules
+from pillars.store.pool import Session
+from pillars.store.rows import Queue
 
 FRESH = 5.0  # seconds; several scrapers, or an eager one, cost one look in this time
 PATIENCE = 5.0  # seconds for a look; Prometheus itself gives up after 10
+COUNTING = timedelta(seconds=3)
 
 
 class Metrics:
@@ -43,11 +48,17 @@ class Metrics:
             with anyio.fail_after(PATIENCE):
                 session = await self._process.database.address.connect()
                 try:
-                    vitals = await health.vitals(session)
-                    return Seen(
-                        vitals, await queues.listed(session), await schedules.listed(session)
-                    )
+                    vitals, ticking = await health.vitals(session), await schedules.listed(session)
+                    return Seen(vitals, await _queues(session), ticking)
                 finally:
                     await session.close()
         except (DatabaseTrouble, TimeoutError):
             return None
+
+
+async def _queues(session: Session) -> Sequence[Queue]:
+    """The queues with what waits in them; none where that is too much to count now: the other figures are worth having."""
+    try:
+        return await queues.listed(session, timeout=COUNTING)
+    except DatabaseTrouble:
+        return ()

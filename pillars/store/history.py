@@ -1,16 +1,20 @@
 """Days of history, the partitions of finished jobs and attempts: made ahead, removed once they are old."""
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.store.migrate import MAKE_DAYS
 from pillars.store.pool import Address, Executor, Session
-from pillars.store.rows import Prune
+from pillars.store.rows import Prune, Yes
 from pillars.store.statements import Statement
 
 NEXT_PRUNE = Statement("history/next_prune", Prune)
+BE_PATIENT = Statement("history/be_patient", Yes)
 
 LOCK_TIMEOUT = "1s"  # whoever waits for an exclusive lock makes all behind it wait
+PATIENT = "50s"
+POOLED_TIMEOUT = timedelta(seconds=2)  # a pooler has few connections to the server
 PRUNE_TIMEOUT = timedelta(minutes=1)  # a drop unlinks all files of a day
 # Another process took the same step: the day is detached or gone (42P01), or being detached (55000).
 TAKEN_BY_ANOTHER = {"42P01", "55000"}
@@ -32,24 +36,36 @@ async def see_to_days(executor: Executor) -> None:
 
 
 async def connect_to_prune(address: Address) -> Session:
-    """Open a connection for `prune`, which waits for nobody longer than a second."""
+    """Open a connection for `take`."""
     return await address.connect(application_name="pillars history", lock_timeout=LOCK_TIMEOUT)
 
 
-async def prune(session: Session, *, completed: timedelta, failed: timedelta) -> Prune | None:
-    """Take the next step towards keeping days only for so long.
+async def next_prune(
+    session: Session, *, completed: timedelta, failed: timedelta, left_out: Collection[str] = ()
+) -> Prune | None:
+    """The next step towards keeping days only for so long; None where nothing is left to do but in histories `left_out`."""
+    steps = await session.rows(NEXT_PRUNE, completed, failed, sorted(left_out))
+    return steps[0] if steps else None
 
-    None where nothing is left to do, or somebody is in the way: an open transaction that has read the history, another
-    process that prunes. A step that was cut short is what the next call goes on with.
+
+async def take(session: Session, step: Prune) -> bool:
+    """Take a step; False where somebody is in the way: an open transaction that has read the history, or another who prunes.
+
+    It waits for them no longer than a second, or, where nobody is held up by that, than most of a minute. A step that was cut
+    short is gone on with later.
     """
-    steps = await session.rows(NEXT_PRUNE, completed, failed)
-    if not steps:
-        return None
-    [step] = steps
+    patience = PRUNE_TIMEOUT
+    if session.pooled:  # which keeps no setting for us
+        patience = POOLED_TIMEOUT
+    else:
+        await session.rows(BE_PATIENT, PATIENT if step.patient else LOCK_TIMEOUT)
     try:
-        await session.script(step.statement, timeout=PRUNE_TIMEOUT)
+        await session.script(step.statement, timeout=patience)
     except DatabaseTrouble as trouble:
-        if trouble.kind is Trouble.CONFLICT or trouble.sqlstate in TAKEN_BY_ANOTHER:
-            return None
+        cut_short = trouble.kind is Trouble.CONFLICT or (
+            session.pooled and isinstance(trouble.__cause__, TimeoutError)
+        )
+        if cut_short or trouble.sqlstate in TAKEN_BY_ANOTHER:
+            return False
         raise
-    return step
+    return True

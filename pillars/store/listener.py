@@ -24,6 +24,9 @@ PROOF = "proof"  # anything else on a process's own channel is the id of a job o
 DEAF = "LISTEN cannot work through a transaction pooler; set DATABASE_DIRECT_URL to the server itself, to be woken at once"
 FIRST_PROOF = 2.0  # seconds a round trip may take before the channel counts as deaf
 PROBE = 2.0  # seconds to find out what a pooler does
+LOOK_AGAIN = (
+    300.0  # seconds; what was taken for a transaction pooler may have been one that stalled
+)
 LOOKS = 3  # a busy pooler may happen to give a client the same server again
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.1, 10.0  # seconds
 
@@ -36,7 +39,7 @@ def own_channel(worker_id: UUID) -> str:
 async def is_deaf(address: Address) -> bool:
     """Whether notifications get lost on the way, as they do in a pooler that shares servers between clients.
 
-    A wrong "no" is found out by the first proof; a wrong "yes" costs a second of latency. Raises `DatabaseTrouble`.
+    A wrong "no" is found out by the first proof; a wrong "yes" costs a second of latency until the next look. Raises `DatabaseTrouble`.
     """
     if address.route.deaf is None:
         address.route.deaf = await _shares_servers(address)
@@ -110,13 +113,15 @@ class Listener:
         return time.monotonic() - self._proved_at < self._trust
 
     async def run(self) -> None:
-        """Listen until cancelled, through any trouble; return at once where LISTEN cannot work."""
+        """Listen until cancelled, through any trouble; where LISTEN cannot work, look again from time to time."""
         backoff = FIRST_BACKOFF
         while True:
             try:
                 if await is_deaf(self._address):
                     self._lost(DEAF)
-                    return
+                    await asyncio.sleep(LOOK_AGAIN)
+                    self._address.route.deaf = None
+                    continue
                 await self.listen_once()
                 backoff = FIRST_BACKOFF
             except DatabaseTrouble as trouble:
@@ -146,7 +151,7 @@ class Listener:
             await self._heard.wait()
             return
         if self._address.pooled:
-            self._address.route.deaf = True
+            self._address.route.deaf = None  # a stall, or another pooler than it was: look anew
             raise DatabaseTrouble(Trouble.LOST, DEAF)
         raise DatabaseTrouble(
             Trouble.LOST,

@@ -171,7 +171,8 @@ class Finisher:
             if isinstance(answer, PutBack) and answer.run_in is not None:
                 self._on_put_back(answer.run_in)
             if answer.answer != "busy" and one.name:
-                _tell(one, self._tally, lost=answer.answer == "lost")
+                told = _completed(one) if answer.answer == "completed" else one
+                _tell(told, self._tally, lost=answer.answer == "lost")
         return busy
 
 
@@ -185,6 +186,13 @@ def _shortened(settling: Settling) -> Settling:
             record=replace(record, state="failed", result=None, error=error, traceback=None),
         )
     return replace(settling, record=replace(record, error=error, traceback=None))
+
+
+def _completed(settling: Settling) -> Settling:
+    """What became of a job that had completed inside a transaction of its own, whatever its code did afterwards."""
+    record = settling.record
+    keep = record.keep if isinstance(record, Ended) else "full"
+    return replace(settling, record=Ended(record.job_id, record.lock_token, "completed", keep))
 
 
 def _tell(settling: Settling, tally: Tally, *, lost: bool) -> None:

@@ -389,13 +389,14 @@ begin
     end loop;
     return made;
 end $$;
-CREATE FUNCTION pillars.next_prune(keep_completed interval, keep_failed interval, OUT history text, OUT removes boolean, OUT statement text) RETURNS SETOF record
+CREATE FUNCTION pillars.next_prune(keep_completed interval, keep_failed interval, left_out text[], OUT history text, OUT removes boolean, OUT patient boolean, OUT statement text) RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 with kept (history, first_kept) as (
     select kept.history, to_char(pillars.now() at time zone 'UTC' - greatest(kept.keep, interval '1 day'), 'YYYYMMDD')
     from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed)) kept (history, keep)
+    where kept.history <> all (left_out)
 ), days as (
     -- A day ended before a moment exactly where its name sorts before that of the moment's own day.
     select kept.history, day.oid, day.relname as day, right(day.relname, 8) < kept.first_kept as old,
@@ -410,19 +411,19 @@ with kept (history, first_kept) as (
     join pg_class child on child.oid = part.inhrelid
     join pg_namespace place on place.oid = child.relnamespace
 ), steps as (
-    select 1 as rank, parts.history, parts.name as day, false as removes,
+    select 2 as rank, parts.history, parts.name as day, false as removes, true as patient,
            format('alter table pillars.%I detach partition %s finalize', parts.history, parts.name) as statement
     from parts where parts.pending
     union all
-    select 2, days.history, days.day, true, format('drop table pillars.%I', days.day)
+    select 1, days.history, days.day, true, false, format('drop table pillars.%I', days.day)
     from days where days.old and not days.attached
     union all
-    select 3, days.history, days.day, false,
+    select 3, days.history, days.day, false, false,
            format('alter table pillars.%I detach partition pillars.%I concurrently', days.history, days.day)
     from days join parts on parts.oid = days.oid and parts.history = days.history
     where days.old
 )
-select steps.history, steps.removes, steps.statement from steps order by steps.rank, steps.day limit 1
+select steps.history, steps.removes, steps.patient, steps.statement from steps order by steps.rank, steps.day limit 1
 $_$;
 CREATE FUNCTION pillars.own_channel(worker_id uuid) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -572,11 +573,11 @@ begin
     exception when lock_not_available then
         null; -- a long reader of the history is in the way; days are made three ahead, so a later sweep will do
     end;
-    perform pillars.analyze_grown();
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
     perform pillars.forget_workers();
+    perform pillars.analyze_grown(); -- last: what it notes of a table's size outlives a rollback, its statistics do not
 end $$;
 CREATE FUNCTION pillars.tick(schedule text, computed_from timestamp with time zone, due_at timestamp with time zone, late boolean, missed integer, next_run_at timestamp with time zone, OUT outcome text, OUT job_id uuid) RETURNS record
     LANGUAGE plpgsql

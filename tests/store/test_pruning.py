@@ -19,6 +19,7 @@ from pillars.store import history
 from pillars.store.database import Database
 from pillars.store.history import NEXT_PRUNE, TAKEN_BY_ANOTHER
 from pillars.store.pool import Address, Session
+from pillars.store.rows import Prune
 from stepping import define, final, hand, hands, places_of, put_one
 from support import ask, move_clock, running, settings_for, tell, until, worker_for
 
@@ -32,6 +33,11 @@ WAITS = "select count(*) from pg_stat_activity where datname = current_database(
 @pytest.fixture(autouse=True)
 async def _defined(db: str) -> None:
     await define(db)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "PATIENT", "300ms")
 
 
 @job(name="work")
@@ -58,6 +64,12 @@ async def ended(db: str, state: str = "completed") -> Any:
     return job_id
 
 
+async def prune(session: Session, *, completed: timedelta, failed: timedelta) -> Prune | None:
+    """The next step, taken; None where there is none, or somebody is in the way."""
+    step = await history.next_prune(session, completed=completed, failed=failed)
+    return step if step is not None and await history.take(session, step) else None
+
+
 async def days_of(db: str, history_: str) -> list[str]:
     return [day for day in await ask(db, DAYS) if day.startswith(history_)]
 
@@ -75,14 +87,14 @@ async def reading(db: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def pruning_by_hand(db: str, lock_timeout: str = "1s") -> AsyncIterator[Session]:
-    session = await Address(db, application_name="pillars history").connect(
-        lock_timeout=lock_timeout
-    )
-    try:
-        yield session
-    finally:
-        await session.close()
+async def pruning_by_hand(db: str, patience: str = "1s") -> AsyncIterator[Session]:
+    session = await history.connect_to_prune(Address(db))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "LOCK_TIMEOUT", patience)
+        try:
+            yield session
+        finally:
+            await session.close()
 
 
 async def test_a_day_goes_with_its_rows_once_its_end_is_older_than_its_retention(
@@ -134,11 +146,11 @@ async def test_what_is_asked_to_go_at_once_stays_a_day(db: str) -> None:
     await pass_days(db, 1)
     todays = await ended(db)
     async with pruning_by_hand(db) as session:
-        assert await history.prune(session, completed=timedelta(0), failed=-MONTH) is None
+        assert await prune(session, completed=timedelta(0), failed=-MONTH) is None
         assert await final(db, yesterdays)
         assert await final(db, todays)
         await pass_days(db, 1)
-        while await history.prune(session, completed=timedelta(0), failed=timedelta(0)):
+        while await prune(session, completed=timedelta(0), failed=timedelta(0)):
             pass
     assert await places_of(db, yesterdays) == (0, 0)
     assert await final(db, todays)
@@ -169,6 +181,37 @@ async def test_a_reader_of_the_history_ends_the_turn_and_the_next_goes_on_from_t
     assert await ask(db, PENDING) == 0
     assert await places_of(db, job_id) == (0, 0)
     assert "history.pruned" in said(capsys)
+
+
+async def test_somebody_in_the_way_of_one_history_holds_up_no_other(
+    db: str, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pruning, "BLOCKED_TURNS", 2)
+    await pass_days(db, 40)
+    old = len(await days_of(db, "attempts"))
+    pruner = pruner_of(database)
+    async with hand(db) as reader, reader.session.transaction():
+        await reader.ask("select count(*) from pillars.attempts")
+        assert await pruner.prune_once() == 2 * (old - 4)
+        assert "history.blocked" not in said(capsys)
+        assert await pruner.prune_once() == 0
+        assert said(capsys).count("history.blocked") == 1
+    assert await pruner.prune_once() == old - 4
+
+
+async def test_a_day_left_pending_holds_up_no_other_history(db: str, database: Database) -> None:
+    await pass_days(db, 40)
+    async with hand(db) as reader, reader.session.transaction():
+        await reader.ask("select count(*) from pillars.attempts")
+        async with pruning_by_hand(db, "100ms") as session:
+            others = ["finished_completed", "finished_ended"]
+            step = await history.next_prune(session, completed=WEEK, failed=MONTH, left_out=others)
+            assert step is not None
+            assert not await history.take(session, step)
+    async with hand(db) as reporter, reporter.session.transaction():
+        await reporter.ask("select count(*) from pillars.attempts")  # and so its FINALIZE waits
+        assert await pruner_of(database).prune_once() > 0
+        assert len(await days_of(db, "attempts")) == 8
 
 
 async def test_what_stands_detached_is_dropped_where_it_is_ours_and_old(
@@ -206,12 +249,12 @@ async def test_a_day_attached_elsewhere_is_not_ours(db: str, database: Database)
 async def left_pending(db: str) -> None:
     """A day whose detach was cut short."""
     async with reading(db), pruning_by_hand(db, "100ms") as session:
-        assert await history.prune(session, completed=WEEK, failed=MONTH) is None
+        assert await prune(session, completed=WEEK, failed=MONTH) is None
 
 
 async def left_detached(db: str) -> None:
     async with pruning_by_hand(db) as session:
-        assert await history.prune(session, completed=WEEK, failed=MONTH)
+        assert await prune(session, completed=WEEK, failed=MONTH)
 
 
 @pytest.mark.parametrize(
@@ -225,9 +268,9 @@ async def test_a_step_that_another_pruner_took_is_refused(
     if leave is not None:
         await leave(db)
     async with pruning_by_hand(db) as one, pruning_by_hand(db) as two:
-        [stale] = await two.rows(NEXT_PRUNE, WEEK, MONTH)
+        [stale] = await two.rows(NEXT_PRUNE, WEEK, MONTH, [])
         assert verb in stale.statement
-        assert await history.prune(one, completed=WEEK, failed=MONTH) == stale
+        assert await prune(one, completed=WEEK, failed=MONTH) == stale
         with pytest.raises(DatabaseTrouble) as refused:
             await two.script(stale.statement, timeout=timedelta(seconds=20))
         assert refused.value.sqlstate in TAKEN_BY_ANOTHER
@@ -236,8 +279,8 @@ async def test_a_step_that_another_pruner_took_is_refused(
 async def test_a_detach_that_another_has_begun_is_refused(db: str) -> None:
     await pass_days(db, 8)
     async with pruning_by_hand(db, "200ms") as one, pruning_by_hand(db) as two, reading(db):
-        [stale] = await two.rows(NEXT_PRUNE, WEEK, MONTH)
-        assert await history.prune(one, completed=WEEK, failed=MONTH) is None
+        [stale] = await two.rows(NEXT_PRUNE, WEEK, MONTH, [])
+        assert await prune(one, completed=WEEK, failed=MONTH) is None
         with pytest.raises(DatabaseTrouble) as refused:
             await two.script(stale.statement, timeout=timedelta(seconds=20))
         assert refused.value.sqlstate in TAKEN_BY_ANOTHER
@@ -270,14 +313,14 @@ async def test_a_pruner_finishes_what_another_is_at_and_neither_is_harmed(
         anyio.create_task_group() as group,
     ):
 
-        async def prune(session: Session) -> None:
-            while await history.prune(session, completed=WEEK, failed=MONTH):
+        async def prune_all(session: Session) -> None:
+            while await prune(session, completed=WEEK, failed=MONTH):
                 pass
 
         async with reading(db):
-            group.start_soon(prune, one)
+            group.start_soon(prune_all, one)
             await until(lambda: ask(db, WAITS + " having count(*) = 1"))
-            group.start_soon(prune, two)
+            group.start_soon(prune_all, two)
             await until(lambda: ask(db, WAITS + " having count(*) = 2"))
     await pruner_of(database).prune_once()
     assert await places_of(db, job_id) == (0, 0)
@@ -290,7 +333,7 @@ async def test_jobs_are_claimed_and_finished_while_a_prune_waits(db: str) -> Non
     await pass_days(db, 8)
     async with pruning_by_hand(db, "20s") as session, hands(db) as (worker, other):
         async with reading(db):
-            turn = asyncio.create_task(history.prune(session, completed=WEEK, failed=MONTH))
+            turn = asyncio.create_task(prune(session, completed=WEEK, failed=MONTH))
             await until(lambda: ask(db, WAITS))
             done = [await ended(db), await ended(db, "failed")]
             assert (await other.sweep()).swept
@@ -305,7 +348,7 @@ async def test_days_can_be_made_while_a_prune_waits(db: str) -> None:
     await pass_days(db, 8)
     async with pruning_by_hand(db, "20s") as session:
         async with reading(db):
-            turn = asyncio.create_task(history.prune(session, completed=WEEK, failed=MONTH))
+            turn = asyncio.create_task(prune(session, completed=WEEK, failed=MONTH))
             await until(lambda: ask(db, WAITS))
             await move_clock(db, DAY)
             assert await ask(db, "select pillars.make_days()") == 3
@@ -365,11 +408,13 @@ async def test_trouble_with_the_database_is_told_once_and_lived_through(
     for name in ("FIRST_LEAST", "FIRST_MOST", "PAUSE"):
         monkeypatch.setattr(pruning, name, 0.01)
     await pass_days(db, 8)
-    await tell(db, "alter function pillars.next_prune(interval, interval) rename to away")
+    await tell(db, "alter function pillars.next_prune(interval, interval, text[]) rename to away")
     async with anyio.create_task_group() as group:
         group.start_soon(pruner_of(database).run)
         await until(lambda: "database.lost" in said(capsys))
-        await tell(db, "alter function pillars.away(interval, interval) rename to next_prune")
+        await tell(
+            db, "alter function pillars.away(interval, interval, text[]) rename to next_prune"
+        )
         await until(lambda: ask(db, f"select cardinality(({DAYS})) = 3 * 8 - 1"))
         group.cancel_scope.cancel()
     after = said(capsys)

@@ -13,7 +13,7 @@ import sqlalchemy
 from sqlalchemy import orm
 
 from callers import AWAITED, KINDS, Kind, sqlalchemy_url
-from pillars import Context, JobFailed, LockLost, UsageError, job
+from pillars import Context, Discard, JobFailed, LockLost, UsageError, job
 from pillars.jobs.definition import Job, Keep
 from pillars.store import settling
 from pillars.store.borrowed import Borrowed, BorrowedNow, borrow
@@ -58,7 +58,10 @@ async def test_a_failure_before_the_commit_undoes_both(db: str, database: Databa
     assert await ask(db, TELL_STATE) == "completed 2"
 
 
-async def test_a_failure_after_the_commit_changes_nothing(db: str, database: Database) -> None:
+@pytest.mark.parametrize("tags", [[], ["discarded"]])
+async def test_a_failure_after_the_commit_changes_nothing(
+    db: str, database: Database, tags: list[str]
+) -> None:
     await tell(db, TABLE)
 
     @job(name="late.failure")
@@ -66,12 +69,14 @@ async def test_a_failure_after_the_commit_changes_nothing(db: str, database: Dat
         async with ctx.connection() as connection:
             await connection.execute("insert into effects values (1)")
             await ctx.complete(connection=connection)
-        raise ValueError("too late")
+        raise Discard("too late") if ctx.tags else ValueError("too late")
 
-    async with running(worker_for(database, late)):
-        handle = await late.enqueue()
+    async with running(worker_for(database, late)) as worker:
+        handle = await late.configure(tags=tags).enqueue()
         await handle.result(timeout="20s")
         await until(lambda: no_locks(db))
+    [runs] = worker.process.tally.runs.values()
+    assert (runs.outcomes, worker.process.tally.locks_lost) == ({"completed": 1}, 0)
     assert await ask(db, TELL_STATE) == "completed 1"
     assert await ask(db, "select count(*) from pillars.attempts") == 0
 

@@ -39,7 +39,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of a finish: "done", "busy" (ask again) or "lost"."""
+    """What became of a finish: "done", "busy" (ask again), "completed" (before, by its own code) or "lost"."""
 
     job_id: UUID
     lock_token: int
@@ -49,7 +49,7 @@ class Answered:
 @dataclass(frozen=True, slots=True)
 class Completion:
     answer: str
-    """"done", "busy" or "lost"."""
+    """As of a finish."""
 
 
 @dataclass(frozen=True, slots=True)

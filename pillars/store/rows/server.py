@@ -42,4 +42,6 @@ class Prune:
 
     history: str
     removes: bool
+    patient: bool
+    """Whether it may wait for long."""
     statement: str

@@ -22,8 +22,10 @@ class Queues:
 
     async def pause(self, request: Request) -> Response:
         name = paths.name(request, UnknownQueue)
-        return answer(listing.plain(await queues.pause(self._pool, name)))
+        await queues.pause(self._pool, name)
+        return answer(listing.plain(await queues.find(self._pool, name)))
 
     async def resume(self, request: Request) -> Response:
         name = paths.name(request, UnknownQueue)
-        return answer(listing.plain(await queues.resume(self._pool, name)))
+        await queues.resume(self._pool, name)
+        return answer(listing.plain(await queues.find(self._pool, name)))

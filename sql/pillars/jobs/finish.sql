@@ -1,5 +1,6 @@
 -- Move ended jobs to the history, each fenced by its lock_token, and answer for each: done; busy (ours by a plain read, but another holds
--- its row: ask again); lost (not ours any more, nothing was written). A repeat recognises itself by finished_jobs.lock_token.
+-- its row: ask again); lost (not ours any more, nothing was written); completed (a repeat finds that it had completed inside a transaction
+-- of its own). A repeat recognises itself by finished_jobs.lock_token.
 --
 -- Locks rows of jobs in job_id order, waiting for none; what the delete returned is done, and nothing else. The locks row of a claim whose
 -- last jobs these are goes where no job bears its token but those just removed. Rides the primary key of jobs.
@@ -52,7 +53,10 @@ select outcome.job_id, outcome.lock_token,
             when exists (select from pillars.jobs job
                          where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token) then 'busy'
             when $10::boolean and exists (select from pillars.finished_jobs ended
-                         where ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token) then 'done'
+                         where ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token)
+                 then coalesce((select 'completed' from pillars.finished_jobs ended
+                                where ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token
+                                  and ended.state = 'completed' and outcome.state <> 'completed'), 'done')
             when $10::boolean and (outcome.keep = 'none' or (outcome.keep = 'failed' and outcome.state = 'completed')) then 'done'
             else 'lost' end as answer
 from outcomes outcome left join removed on removed.job_id = outcome.job_id and removed.lock_token = outcome.lock_token

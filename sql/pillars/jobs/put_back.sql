@@ -1,5 +1,5 @@
 -- Give running jobs back to their queue: retried, snoozed or released; but end, as cancelled, those whose end was asked for.
--- Answers done, busy or lost as finish.sql; a repeat recognises itself by its attempts row. Wakes workers for what was released.
+-- Answers done, busy, completed or lost as finish.sql; a repeat recognises itself by its attempts row. Wakes workers for what was released.
 --
 -- Locks rows of jobs in job_id order, waiting for none. Rides the primary key of jobs.
 -- expires_at means "not begun by then": it goes once the job's code was started, however that went, and stays where a claim was given
@@ -67,6 +67,9 @@ select outcome.job_id, outcome.lock_token,
                          where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token) then 'busy'
             when $11::boolean and exists (select from pillars.attempts noted_before
                          where noted_before.job_id = outcome.job_id and noted_before.lock_token = outcome.lock_token) then 'done'
+            when $11::boolean and exists (select from pillars.finished_jobs ended
+                         where ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token
+                           and ended.state = 'completed') then 'completed'
             else 'lost' end as answer,
        returned.run_at - pillars.now() as run_in, (select count(*) from woken) as woken
 from outcomes outcome

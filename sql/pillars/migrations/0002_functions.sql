@@ -280,18 +280,22 @@ end $$;
 
 -- The next statement that brings the history closer to what is to be kept of it; no row where nothing is to be done.
 --
--- First what a cut short detach left pending: its rows are hidden already, and until then no other day of that parent can be detached.
--- Then what stands detached and is old. Then the oldest day that is older than its retention, which counts from the day's end. Never a day
--- that ended less than a day ago, whatever is asked: a transaction that began on it may write to it yet.
+-- First what stands detached and is old. Then what a cut short detach left pending: its rows are hidden already, and until then no other
+-- day of that parent can be detached. Then the oldest day that is older than its retention, which counts from the day's end. Never a day
+-- that ended less than a day ago, whatever is asked: a transaction that began on it may write to it yet. Histories in left_out, in whose
+-- way somebody stands, are let be, so that they hold up no other.
+-- A FINALIZE waits for every older snapshot of the database, and may take its time: what it locks nobody needs.
 -- DETACH CONCURRENTLY and FINALIZE run in no function and no transaction, so the caller runs the text as it stands, by itself, and asks
 -- again. Two who are told the same step do no harm: one of them is refused. Reads the catalog only.
 create function pillars.next_prune(
-    keep_completed interval, keep_failed interval, out history text, out removes boolean, out statement text)
+    keep_completed interval, keep_failed interval, left_out text[],
+    out history text, out removes boolean, out patient boolean, out statement text)
 returns setof record
 language sql stable set search_path = pg_catalog, pg_temp as $$
 with kept (history, first_kept) as (
     select kept.history, to_char(pillars.now() at time zone 'UTC' - greatest(kept.keep, interval '1 day'), 'YYYYMMDD')
     from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed)) kept (history, keep)
+    where kept.history <> all (left_out)
 ), days as (
     -- A day ended before a moment exactly where its name sorts before that of the moment's own day.
     select kept.history, day.oid, day.relname as day, right(day.relname, 8) < kept.first_kept as old,
@@ -306,19 +310,19 @@ with kept (history, first_kept) as (
     join pg_class child on child.oid = part.inhrelid
     join pg_namespace place on place.oid = child.relnamespace
 ), steps as (
-    select 1 as rank, parts.history, parts.name as day, false as removes,
+    select 2 as rank, parts.history, parts.name as day, false as removes, true as patient,
            format('alter table pillars.%I detach partition %s finalize', parts.history, parts.name) as statement
     from parts where parts.pending
     union all
-    select 2, days.history, days.day, true, format('drop table pillars.%I', days.day)
+    select 1, days.history, days.day, true, false, format('drop table pillars.%I', days.day)
     from days where days.old and not days.attached
     union all
-    select 3, days.history, days.day, false,
+    select 3, days.history, days.day, false, false,
            format('alter table pillars.%I detach partition pillars.%I concurrently', days.history, days.day)
     from days join parts on parts.oid = days.oid and parts.history = days.history
     where days.old
 )
-select steps.history, steps.removes, steps.statement from steps order by steps.rank, steps.day limit 1
+select steps.history, steps.removes, steps.patient, steps.statement from steps order by steps.rank, steps.day limit 1
 $$;
 
 -- Take from the dead: jobs that bear an expired lock's token go back to their queue, or end where their end was asked for or their worker
@@ -547,11 +551,11 @@ begin
     exception when lock_not_available then
         null; -- a long reader of the history is in the way; days are made three ahead, so a later sweep will do
     end;
-    perform pillars.analyze_grown();
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
     perform pillars.forget_workers();
+    perform pillars.analyze_grown(); -- last: what it notes of a table's size outlives a rollback, its statistics do not
 end $$;
 
 -- A time as people write it in UTC: 2026-03-29T01:00:00Z.

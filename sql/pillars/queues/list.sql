@@ -1,16 +1,18 @@
 -- Queues by name, each with its unfinished jobs: those that hold jobs, that code or a schedule names, that a live worker was told to
--- serve, and that somebody spoke of. Reads jobs once. $1 one queue (null: all), $2 how long ago a process may have been seen.
-with known as (
-    select stats.queue as name from pillars.queue_stats stats
+-- serve, and that somebody spoke of. Reads jobs once. $1 how long ago a process may have been seen.
+with stats as materialized (
+    select stats.queue, stats.ready, stats.running, stats.scheduled, stats.parked, stats.oldest_ready_seconds
+    from pillars.queue_stats stats
+), known as (
+    select stats.queue as name from stats
     union select definition.queue from pillars.definitions definition
     union select schedule.queue from pillars.schedules schedule
     union select served.queue from pillars.workers worker cross join lateral unnest(worker.queues) served (queue)
-          where worker.seen_at > pillars.now() - $2::interval
+          where worker.seen_at > pillars.now() - $1::interval
 )
 select known.name, coalesce(stats.ready, 0) as ready, coalesce(stats.running, 0) as running, coalesce(stats.scheduled, 0) as scheduled,
        coalesce(stats.parked, 0) as parked, coalesce(stats.oldest_ready_seconds, 0)::float8 as oldest_ready_seconds, spoken.paused_at
 from known
-left join pillars.queue_stats stats on stats.queue = known.name
+left join stats on stats.queue = known.name
 left join pillars.queues spoken on spoken.name = known.name
-where $1::text is null or known.name = $1::text
 order by known.name
