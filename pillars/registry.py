@@ -18,6 +18,7 @@ from pillars.jobs.definition import Job
 from pillars.schedules import Schedule
 
 JOBS, CRONS = "jobs", "crons"
+RUNTIME = str(Path(__file__).parent) + os.sep
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,12 @@ def _shown(file: str, line: int | None) -> str:
 
 
 def _is_ours(file: str) -> bool:
-    """Whether a file is the project's own; its virtual environment often stands within it."""
-    return file.startswith(sys.path[0]) and "site-packages" not in file
+    """Whether a file is the project's own; its virtual environment often stands within it, and in a clone so does the runtime."""
+    return (
+        file.startswith(sys.path[0])
+        and "site-packages" not in file
+        and not file.startswith(RUNTIME)
+    )
 
 
 class _Found:

@@ -4,7 +4,7 @@ import anyio
 import click
 
 from pillars.cli.beginning import settings_of
-from pillars.cli.postgres import Postgres, migrations_of, postgres
+from pillars.cli.postgres import Postgres, migrations_of, postgres, require_one_database
 from pillars.settings import Settings
 from pillars.store import migrate
 from pillars.store.migrate import Migration
@@ -22,6 +22,7 @@ def run(*, plan: bool, check: bool) -> int:
 
 
 async def _migrate(settings: Settings, found: Postgres) -> int:
+    await require_one_database(found)
     done = await migrate.migrate(found.address, migrations_of(settings))
     for migration in done:
         click.echo(f"applied {migration.title}")
@@ -50,6 +51,7 @@ async def _check(settings: Settings, found: Postgres) -> int:
 
 
 async def _missing(settings: Settings, found: Postgres) -> list[Migration]:
+    await require_one_database(found)
     session = await found.address.connect()
     try:
         return await migrate.pending(session, migrations_of(settings))

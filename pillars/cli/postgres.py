@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from pillars import log
-from pillars.errors import ConfigurationError
+from pillars.errors import ConfigurationError, DatabaseTrouble, Trouble
 from pillars.settings import Settings
-from pillars.store import migrate
+from pillars.store import diagnosis, migrate
+from pillars.store.diagnosis import Identity
 from pillars.store.migrate import Migration
 from pillars.store.pool import Address, Revive
 
@@ -66,8 +67,34 @@ def migrations_of(settings: Settings) -> list[Migration]:
     return [*migrate.of_runtime(), *migrate.in_folder("app", settings.project / settings.sql)]
 
 
+async def require_one_database(found: Postgres) -> None:
+    """Raise `ConfigurationError` where the direct URL leads elsewhere: a schema must not be made in a stranger's database."""
+    if found.direct_url == found.url:
+        return
+    try:
+        one, other = await _identity(found.url), await _identity(found.direct_url)
+    except DatabaseTrouble as trouble:
+        if trouble.kind is not Trouble.DENIED:
+            raise
+        return  # some hosts let nobody ask
+    if (one.cluster, one.database) != (other.cluster, other.database):
+        raise ConfigurationError(
+            f'DATABASE_DIRECT_URL: expected another way to the database of DATABASE_URL ("{one.name}"), got "{other.name}"'
+            f"{'' if one.cluster == other.cluster else ' of another server'}; set it to the server behind DATABASE_URL"
+        )
+
+
+async def _identity(url: str) -> Identity:
+    session = await Address(url).connect()
+    try:
+        return await diagnosis.identity(session)
+    finally:
+        await session.close()
+
+
 async def make_ready(settings: Settings, found: Postgres) -> None:
     """Migrate in dev; in production only check. Raises `SchemaError` with the command that helps."""
+    await require_one_database(found)
     if settings.env == "dev":
         await make_ready_in_dev(settings, found)
         return

@@ -116,7 +116,7 @@ def _by_the_loop(name: str, job: NewJob) -> Enqueued:
         database = current()
     except NotConnected:
         raise NotConnected(
-            "no database: pass configure(connection=...), or run this inside `app` or `async with pillars.connect():`"
+            "no database: pass configure(connection=...), or run this in a thread of `app`, or of a program inside `async with pillars.connect():`"
         ) from None
     return done_by(
         database.loop,

@@ -150,3 +150,13 @@ async def test_migrate_tells_of_unknown_names_as_pillars_do(db: str, tmp_path: P
     with app(tmp_path, db, "migrate", "--check", PILLARS_LOK="5s") as check:
         assert await check.ended() == 0
         assert "PILLARS_LOK is no setting; did you mean PILLARS_LOCK?" in check.output
+
+
+@pytest.mark.parametrize("words", [("worker",), ("migrate",), ("migrate", "--check")])
+async def test_a_direct_url_to_another_database_is_refused_before_anything_is_made_there(
+    db: str, empty_db: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    with app(tmp_path, db, *words, PILLARS_ENV="prod", DATABASE_DIRECT_URL=empty_db) as started:
+        assert await started.ended() == 2
+        assert "DATABASE_DIRECT_URL: expected another way to the database" in started.output
+    assert await ask(empty_db, "select to_regnamespace('pillars') is null")

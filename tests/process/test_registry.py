@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from pillars import DefinitionError, crontab, job, registry
 from process.pillar import ROOT
 
 LOAD = """
@@ -114,3 +117,18 @@ def test_the_place_of_a_mistake_is_in_the_project_not_in_a_library(tmp_path: Pat
 def test_a_module_that_exits_when_imported_is_one_line(tmp_path: Path) -> None:
     write(tmp_path, "jobs/leaves.py", "raise SystemExit(5)\n")
     assert 'importing "jobs.leaves" failed: SystemExit: 5' in load(tmp_path)
+
+
+def test_the_place_of_a_mistake_is_the_apps_line_also_where_the_runtime_stands_in_the_project(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    with pytest.raises(DefinitionError) as refused:
+        crontab("0 25 * * *", registry_sample)
+    place = registry._place(refused.value)
+    assert place is not None
+    assert place.startswith("tests/process/test_registry.py:")
+
+
+@job(name="registry.sample")
+async def registry_sample() -> None: ...
