@@ -25,9 +25,9 @@
 The first docstring line of a class is its message where none is given.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from enum import Enum
 from typing import ClassVar, Self
 
@@ -57,6 +57,29 @@ __all__ = [
 ]
 
 MOST_NAMED = 20  # names in one line of an error
+MOST_NEAREST = 3
+NEAR = 0.6  # of 1 for the same text; what is further off was hardly meant
+
+
+def nearest(name: str, known: Mapping[str, Iterable[str]]) -> list[str]:
+    """The name that was probably meant, by any of the texts it goes by; several where they are equally near, or none."""
+    matcher = SequenceMatcher()
+    matcher.set_seq2(name)
+    best, found = NEAR, list[str]()
+    for one, texts in known.items():
+        score = max(_likeness(matcher, text, best) for text in texts)
+        if score > best:
+            best, found = score, []
+        if score == best:
+            found.append(one)
+    return found[:MOST_NEAREST]
+
+
+def _likeness(matcher: "SequenceMatcher[str]", text: str, least: float) -> float:
+    """From 0 to 1; 0 without the work where it is less than `least` for certain."""
+    matcher.set_seq1(text)
+    far = matcher.real_quick_ratio() < least or matcher.quick_ratio() < least
+    return 0.0 if far else matcher.ratio()
 
 
 class PillarsError(Exception):
@@ -91,9 +114,9 @@ class Unknown(UsageError):
     def among(cls, name: str, known: Iterable[str]) -> Self:
         """The error for a name that is none of `known`; it says the nearest, or a few that there are."""
         names = list(known)
-        near = get_close_matches(name, names, n=1)
+        near = nearest(name, {one: (one, one.rpartition(".")[2]) for one in names})
         if near:
-            hint = f'did you mean "{near[0]}"?'
+            hint = "did you mean " + " or ".join(f'"{one}"' for one in near) + "?"
         elif names:
             hint = f"there are: {', '.join(names[:MOST_NAMED])}" + (
                 f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""

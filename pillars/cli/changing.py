@@ -12,7 +12,7 @@ import click
 
 from pillars.cli import opening, saying
 from pillars.cli.ending import DONE, FAILED, STOPPED, Misuse, arguments
-from pillars.cli.looking import filters, said
+from pillars.cli.looking import filters, require_known, said
 from pillars.cli.opening import Opened
 from pillars.errors import DatabaseTrouble, UnknownJob
 from pillars.jobs.handle import checked_id
@@ -113,8 +113,9 @@ def change(
         return opening.run(partial(_each, act, checked, as_json=as_json), command="jobs")
     if not states:
         example = "failed" if act.verb == "retry" else "ready"
+        given = said(filters(state=None, name=name, queue=queue, tag=tag)).strip()
         raise Misuse(
-            f"{act.verb}: expected ids, or --state (such as --state {example}); got neither"
+            f"{act.verb}: expected ids, or --state (such as --state {example}); got {given or 'neither'}"
         )
     wanted = [
         filters(state=state, name=name, queue=queue, tag=tag) for state in dict.fromkeys(states)
@@ -179,7 +180,10 @@ class _Bulk:
     async def _find(self, opened: Opened) -> list[UUID]:
         """All that match now: those are meant, not what comes to match while one works through them."""
         pool = opened.database.pool
-        return [job_id for wanted in self.wanted for job_id in await _ids(pool, wanted)]
+        found = [job_id for wanted in self.wanted for job_id in await _ids(pool, wanted)]
+        if not found:
+            await require_known(pool, self.wanted[0])
+        return found
 
     async def _work(self, job_ids: Sequence[UUID], opened: Opened) -> None:
         hidden = not sys.stderr.isatty()

@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-
 from pillars import backoff, registry
+from pillars.cli import saying
 from pillars.cli.beginning import lend_dotenv
 from pillars.durations import words
 from pillars.errors import ConfigurationError, PillarsError
@@ -64,7 +63,7 @@ def run(*, as_json: bool) -> int:
     """Check the code of the working directory; returns 0 where nothing is wrong with it, else 1."""
     report = _report()
     if as_json:
-        click.echo(json.dumps(asdict(report), indent=2, default=_plain))
+        saying.put(json.dumps(asdict(report), indent=2, default=_plain))
     else:
         _print(report)
     return 1 if report.problems else 0
@@ -179,24 +178,24 @@ def _print(report: Report) -> None:
         "schedules",
         [(one.name, one.rule, one.job, f"next {_time(one.next_tick)}") for one in report.schedules],
     )
-    click.echo(f"web         {report.web or NO_WEB}")
-    click.echo(f"migrations  {report.migrations} of the app")
+    saying.put(f"web         {report.web or NO_WEB}")
+    saying.put(f"migrations  {report.migrations} of the app")
     for warning in report.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        saying.put(f"warning: {warning}", err=True)
     for problem in report.problems:
-        click.echo(f"{problem.place + ': ' if problem.place else ''}{problem.message}", err=True)
+        saying.put(f"{problem.place + ': ' if problem.place else ''}{problem.message}", err=True)
     count = len(report.problems)
-    click.echo(
+    saying.put(
         "fit to deploy" if not count else f"{count} to mend before a deploy", err=bool(count)
     )
 
 
 def _print_table(title: str, lines: list[tuple[str, ...]]) -> None:
-    click.echo(f"{title:10}  {len(lines)}")
+    saying.put(f"{title:10}  {len(lines)}")
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
-        click.echo(f"  {'  '.join(cells)}".rstrip())
+        saying.put(f"  {'  '.join(cells)}".rstrip())
 
 
 def _time(moment: datetime | None) -> str:

@@ -115,13 +115,14 @@ def config(*, as_json: bool) -> int:
 @click.option("--canary", is_flag=True, help="Send a job through a worker and see it come back.")
 @click.option("--queue", default="default", metavar="NAME", help="Where to send it; default.")
 @click.option("--timeout", metavar="TIME", help="How long to wait for it; 10s.")
+@click.option("--problems", is_flag=True, help="Print only what is not well.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @ending
-def doctor(*, canary: bool, queue: str, timeout: str | None, as_json: bool) -> int:
+def doctor(*, canary: bool, queue: str, timeout: str | None, problems: bool, as_json: bool) -> int:
     """Find what is wrong: code, settings, database, processes, waiting work. Exit 1 where something is broken."""
     from pillars.cli.doctor.running import run
 
-    return run(canary=canary, queue=queue, timeout=timeout, as_json=as_json)
+    return run(canary=canary, queue=queue, timeout=timeout, problems=problems, as_json=as_json)
 
 
 for group in (jobs, queues, schedules, workers):

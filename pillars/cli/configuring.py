@@ -3,8 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 
-import click
-
+from pillars.cli import saying
 from pillars.errors import ConfigurationError
 from pillars.settings import Settings, load
 from pillars.settings.specs import ENV, SPECS
@@ -42,9 +41,9 @@ def run(*, as_json: bool) -> int:
     else:
         _print_text(settings)
         for error in refused:
-            click.echo(f"app: {error}", err=True)
+            saying.put(f"app: {error}", err=True)
         for warning in settings.warnings:
-            click.echo(f"warning: {warning}", err=True)
+            saying.put(f"warning: {warning}", err=True)
     return 2 if refused else 0
 
 
@@ -73,7 +72,7 @@ def _print_json(settings: Settings, refused: list[ConfigurationError]) -> None:
         "errors": [str(error) for error in refused],
         "warnings": list(settings.warnings),
     }
-    click.echo(json.dumps(document, indent=2))
+    saying.put(json.dumps(document, indent=2))
 
 
 def _without_name(row: Row) -> dict[str, object]:
@@ -88,8 +87,8 @@ def _print_text(settings: Settings) -> None:
     topic = ""
     for row, value in listed:
         if row.topic != topic:
-            click.echo(f"{'' if not topic else chr(10)}{row.topic}")
+            saying.put(f"{'' if not topic else chr(10)}{row.topic}")
             topic = row.topic
-        click.echo(
+        saying.put(
             f"  {row.name:{names}}  {value:{values}}  {row.source:{sources}}  {row.variable}"
         )

@@ -8,6 +8,7 @@ import anyio
 import click
 
 from pillars import embedded
+from pillars.cli import saying
 from pillars.cli.beginning import settings_of
 from pillars.cli.postgres import cluster_of, make_ready_in_dev, postgres
 from pillars.errors import ConfigurationError
@@ -34,14 +35,14 @@ def url() -> int:
     settings = settings_of("db")
     with postgres(settings) as found:
         anyio.run(make_ready_in_dev, settings, found)
-        click.echo(found.url)
+        saying.put(found.url)
     return 0
 
 
 def stop() -> int:
     """Stop the embedded server."""
     settings = _of_our_own()
-    click.echo("stopped" if embedded.stop(cluster_of(settings)) else "it was not running")
+    saying.put("stopped" if embedded.stop(cluster_of(settings)) else "it was not running")
     return 0
 
 
@@ -52,7 +53,7 @@ def reset(*, yes: bool) -> int:
     if not yes:
         click.confirm(f"Delete all data in {cluster.home}?", abort=True)
     embedded.reset(cluster)
-    click.echo("deleted; the next app dev begins anew")
+    saying.put("deleted; the next app dev begins anew")
     return 0
 
 

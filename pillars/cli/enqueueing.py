@@ -168,13 +168,22 @@ def _texts(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         key, separator, text = pair.partition("=")
         if not separator or not key.isidentifier():
-            raise UsageError(f"arguments: expected key=value, got {pair[:60]}")
+            raise UsageError(f"arguments: expected key=value, got {pair[:60]}{_as_wait(pair)}")
         if key in found:
             raise UsageError(f'argument "{key}" is given twice')
         if misfit := checks.text(text):
             raise UsageError(f"argument {key}: {misfit.reason}")
         found[key] = text
     return found
+
+
+def _as_wait(word: str) -> str:
+    """How a time is written that was meant for --wait."""
+    try:
+        duration(word)
+    except UsageError:
+        return ""
+    return f"; a time to wait is written --wait={word}"
 
 
 def _value(text: str, *, as_text: bool = False) -> Raw:

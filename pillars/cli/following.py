@@ -1,6 +1,7 @@
 """What is said of a job that a command made, at once or when it has ended."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -12,7 +13,7 @@ from pillars.cli.ending import DONE, FAILED, STOPPED
 from pillars.cli.opening import Opened
 from pillars.cli.words import pretty, visible
 from pillars.durations import duration, words
-from pillars.errors import UsageError
+from pillars.errors import DatabaseTrouble, UsageError
 from pillars.store import listing, workers
 from pillars.store.rows import Enqueued, Final, JobRow
 
@@ -63,9 +64,10 @@ def follow(make: Make, *, patience: timedelta | None, as_json: bool) -> int:
 async def _followed(make: Make, opened: Opened, *, patience: timedelta | None) -> Made:
     made = await make(opened)
     saying.tell(_told(made))
+    with suppress(DatabaseTrouble):  # the id of what is stored matters more
+        await _look_for_obstacles(opened, made)
     if patience is None:
         return made
-    await _look_for_workers(opened)
     limit = None if patience == FOR_EVER else patience / timedelta(seconds=1)
     with anyio.move_on_after(limit) as waited:
         final = await opened.database.results.wait(made.stored.job_id)
@@ -84,11 +86,14 @@ def _told(made: Made) -> str:
     return f"enqueued {made.row.name} on queue {made.row.queue}; see: app jobs show {job_id}"
 
 
-async def _look_for_workers(opened: Opened) -> None:
-    """Who waits for a job wants to know that nobody is there to run it."""
+async def _look_for_obstacles(opened: Opened, made: Made) -> None:
+    """Who enqueues a job wants to know that nobody is there to run it, or that nobody may."""
     processes = await workers.listed(opened.database.pool)
     if not any(one.role == "worker" and one.alive for one in processes):
-        saying.tell("no worker is running, so this waits for one: app worker")
+        saying.tell("no worker is running; start one: app worker")
+    known = await listing.circumstances(opened.database.pool, made.stored.job_id)
+    if made.row is not None and known is not None and known.queue_paused_at is not None:
+        saying.tell(f'queue "{made.row.queue}" is paused; app queues resume {made.row.queue}')
 
 
 def _ended(made: Made, patience: timedelta, *, as_json: bool) -> int:

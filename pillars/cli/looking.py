@@ -79,15 +79,25 @@ async def _page(wanted: Wanted, opened: Opened) -> tuple[Page, datetime, str | N
     return page, await schedules.now(pool), hint
 
 
+async def require_known(executor: Executor, wanted: Wanted) -> None:
+    """Raise `Unknown` for a name or a queue of which nobody knows: where nothing is found, it may be misspelt."""
+    if wanted.name is not None and not await _ever(executor, wanted.name):
+        names = await naming.defined_names(executor)
+        if wanted.name not in names:
+            raise UnknownJob.among(wanted.name, names)
+    if wanted.queue is not None:
+        await queues.require(executor, wanted.queue)
+
+
+async def _ever(executor: Executor, name: str) -> bool:
+    """Whether there is any job of this name, though no code defines it any more."""
+    return bool((await listing.page(executor, Wanted(name=name, limit=1))).jobs)
+
+
 async def _mistaken(executor: Executor, wanted: Wanted) -> str | None:
     """What a listing that found nothing may have misspelt."""
     try:
-        if wanted.name is not None:
-            names = await naming.defined_names(executor)
-            if wanted.name not in names:
-                raise UnknownJob.among(wanted.name, names)
-        if wanted.queue is not None:
-            await queues.require(executor, wanted.queue)
+        await require_known(executor, wanted)
     except Unknown as error:
         return str(error)
     return None

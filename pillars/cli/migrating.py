@@ -1,8 +1,8 @@
 """`app migrate`."""
 
 import anyio
-import click
 
+from pillars.cli import saying
 from pillars.cli.beginning import settings_of
 from pillars.cli.postgres import Postgres, migrations_of, postgres, require_one_database
 from pillars.settings import Settings
@@ -25,8 +25,8 @@ async def _migrate(settings: Settings, found: Postgres) -> int:
     await require_one_database(found)
     done = await migrate.migrate(found.address, migrations_of(settings))
     for migration in done:
-        click.echo(f"applied {migration.title}")
-    click.echo(
+        saying.put(f"applied {migration.title}")
+    saying.put(
         "the database is up to date"
         if not done
         else f"{len(done)} applied; the database is up to date"
@@ -37,16 +37,16 @@ async def _migrate(settings: Settings, found: Postgres) -> int:
 async def _plan(settings: Settings, found: Postgres) -> int:
     missing = await _missing(settings, found)
     for migration in missing:
-        click.echo(f"-- {migration.title}\n{migration.sql.rstrip()}\n")
-    click.echo(f"{len(missing)} to apply; nothing was run", err=True)
+        saying.put(f"-- {migration.title}\n{migration.sql.rstrip()}\n")
+    saying.put(f"{len(missing)} to apply; nothing was run", err=True)
     return 0
 
 
 async def _check(settings: Settings, found: Postgres) -> int:
     missing = await _missing(settings, found)
     for migration in missing:
-        click.echo(f"missing {migration.title}")
-    click.echo("run: app migrate" if missing else "the database is up to date", err=bool(missing))
+        saying.put(f"missing {migration.title}")
+    saying.put("run: app migrate" if missing else "the database is up to date", err=bool(missing))
     return 1 if missing else 0
 
 

@@ -17,6 +17,16 @@ OF_STATES = {
 }  # fmt: skip
 
 
+def put(text: str | bytes, *, err: bool = False, color: bool | None = None) -> None:
+    """Write a text as it is. Where its reader had enough and went, the rest goes nowhere, and the command to its own end."""
+    try:
+        click.echo(text, err=err, color=color)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nowhere)
+
+
 def document(content: object) -> None:
     """One JSON document on stdout, by itself; indented for eyes, on one line for programs."""
     import msgspec
@@ -25,9 +35,9 @@ def document(content: object) -> None:
 
     written = to_json(content)
     if sys.stdout.isatty():
-        click.echo("\n".join(map(visible, msgspec.json.format(written).decode().split("\n"))))
+        put("\n".join(map(visible, msgspec.json.format(written).decode().split("\n"))))
     else:
-        click.echo(written)
+        put(written)
 
 
 def items(content: Iterable[Any]) -> None:
@@ -39,7 +49,7 @@ def lines(written: Iterable[str]) -> None:
     """Lines that are harmless already, on stdout."""
     _never_fail(sys.stdout)
     for line in written:
-        click.echo(line, color=coloured())
+        put(line, color=coloured())
 
 
 def rows(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> None:
@@ -51,7 +61,7 @@ def rows(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> None:
 def tell(text: str) -> None:
     """A line for people, on stderr."""
     _never_fail(sys.stderr)
-    click.echo(visible(text), err=True)
+    put(visible(text), err=True)
 
 
 def coloured() -> bool:

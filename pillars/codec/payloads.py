@@ -73,7 +73,8 @@ class PayloadCodec:
     def decode(self, payload: bytes | str, *, what: str = _ROOT) -> dict[str, Any]:
         """Read the keyword arguments of the call; `what` names the payload in messages."""
         compiled = self._ready()
-        found = msgspec.structs.asdict(_read(compiled.decoder, payload, what))
+        read = _read(compiled.decoder, payload, what, stranger=self._stranger)
+        found = msgspec.structs.asdict(read)
         for name in compiled.optional:
             if found[name] is _ABSENT:
                 del found[name]
@@ -97,6 +98,13 @@ class PayloadCodec:
             )
             raise self._misuse(f"missing {missing}")
         return bound
+
+    def _stranger(self, name: str) -> str:
+        """What is said of an argument that the function does not take."""
+        takes = ", ".join(self._parameters) or "none"
+        return (
+            f"{self._name} takes no argument {key_step(name).removeprefix('.')}; it takes {takes}"
+        )
 
     def _misuse(self, said: str) -> PayloadError:
         fits = self._ready().fits
@@ -254,13 +262,19 @@ def _written(value: object, root: str) -> bytes:
     return payload
 
 
-def _read(decoder: "msgspec.json.Decoder[Any]", payload: bytes | str, root: str) -> Any:
+def _read(
+    decoder: "msgspec.json.Decoder[Any]",
+    payload: bytes | str,
+    root: str,
+    *,
+    stranger: Callable[[str], str] | None = None,
+) -> Any:
     try:
         return decoder.decode(payload)
     except RecursionError:
         raise PayloadError(f"{root}: nested too deeply to be read") from None
     except Exception as error:  # noqa: BLE001 - a dataclass's own __post_init__ may raise anything
-        raise PayloadError(_explained(error, root)) from None
+        raise PayloadError(_explained(error, root, stranger)) from None
 
 
 def _refusal(root: str, misfit: Misfit) -> PayloadError:
@@ -272,12 +286,17 @@ _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 
 
-def _explained(error: Exception, root: str) -> str:
-    """What msgspec said, with the path in front: "args.order_id: expected int, got str"."""
+def _explained(error: Exception, root: str, stranger: Callable[[str], str] | None) -> str:
+    """What msgspec said, with the path in front: "args.order_id: expected int, got str".
+
+    `stranger` says it of a name that does not belong into the outermost object.
+    """
     if not isinstance(error, msgspec.MsgspecError):
         return f"{root}: {type(error).__name__}: {one_line(str(error))}"
     match = _MESSAGE.fullmatch(str(error))
     said, path = match.group("said", "path") if match else (str(error), None)
+    if stranger and not path and (named := _UNKNOWN.fullmatch(said)):
+        return stranger(named["name"])
     place = root + (path or "")
     for pattern, meaning in (
         (_MISSING, "required, and missing"),

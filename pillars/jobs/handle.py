@@ -9,6 +9,7 @@ import anyio
 from pillars.durations import Duration, duration, words
 from pillars.errors import JobCancelled, JobExpired, JobFailed, UnknownJob, UsageError
 from pillars.jobs.connected import current
+from pillars.jobs.options import shown
 from pillars.store import jobs as store
 from pillars.store.rows import Final
 
@@ -25,8 +26,9 @@ def checked_id(value: "str | UUID") -> UUID:
     try:
         return value if isinstance(value, UUID) else UUID(value)
     except (ValueError, AttributeError, TypeError):
+        got = shown(value) if isinstance(value, str) else type(value).__name__
         raise UsageError(
-            "job id: expected a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057"
+            f"job id: expected a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057, got {got}"
         ) from None
 
 

@@ -37,7 +37,7 @@ def checked_name(value: object, what: str) -> str:
     """A job's, queue's or schedule's name, or an error that says what one looks like."""
     if isinstance(value, str) and NAME.fullmatch(value):
         return value
-    got = _shown(value) if isinstance(value, str) else type(value).__name__
+    got = shown(value) if isinstance(value, str) else type(value).__name__
     raise UsageError(
         f"{what}: expected 1 to 100 of A-Z a-z 0-9 . _ : / - (the first a letter or digit), got {got}"
     )
@@ -111,6 +111,6 @@ def checked_tags(value: Iterable[str]) -> tuple[str, ...]:
     return tags
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """What was got, short and in ASCII: a letter that only looks like another is told from it."""
     return '"' + ascii(text[:60])[1:-1] + ("…" if len(text) > 60 else "") + '"'

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from pillars.durations import words
-from pillars.errors import ConfigurationError
+from pillars.errors import ConfigurationError, nearest
 from pillars.settings import values
 from pillars.settings.convert import shown
 from pillars.settings.dotenv import read_dotenv
@@ -253,9 +253,7 @@ def _look_for_unknown(found: Found, environ: Mapping[str, str], dotenv: Mapping[
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches
-
     # Without the prefix that they share, or all of them would be near.
-    by_rest = {one.removeprefix(_PREFIX): one for one in known}
-    near = get_close_matches(name.removeprefix(_PREFIX), by_rest, n=1)
-    return f"; did you mean {by_rest[near[0]]}?" if near else ""
+    rests = {one: (one.removeprefix(_PREFIX),) for one in sorted(known)}
+    near = nearest(name.removeprefix(_PREFIX), rests)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

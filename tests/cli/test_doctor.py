@@ -1,5 +1,6 @@
 """`app doctor`: each check meets the mistake it is for, and a system without it."""
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +12,7 @@ from uuid import uuid4
 import anyio
 import pytest
 
+from cli.said import Run
 from pillars import every, job
 from pillars.cli.checking import Problem, Report
 from pillars.cli.doctor import server
@@ -129,7 +131,12 @@ async def test_a_doubtful_setting_is_found(db: str) -> None:
         "warn",
         "a lock of 5s is short for prod",
     )
-    assert_finds(await find(db, "code.settings"), "ok", "dev")
+    assert_finds(
+        await find(db, "code.settings"), "ok", "env is dev", "all others at their defaults"
+    )
+    # A short token is the affair of web.tokens.
+    found = await find(db, "code.settings", env="prod", token="short", view_token="brief")
+    assert_finds(found, "ok")
 
 
 async def test_a_port_of_another_program_is_found_and_our_own_is_not(db: str) -> None:
@@ -138,7 +145,12 @@ async def test_a_port_of_another_program_is_found_and_our_own_is_not(db: str) ->
         assert_finds(await find(db, "web.port", port=0), "ok", "is free")
         taken.listen()
         port = taken.getsockname()[1]
-        assert_finds(await find(db, "web.port", port=port), "warn", f"port {port} is in use")
+        assert_finds(
+            await find(db, "web.port", port=port),
+            "warn",
+            f"port {port} is in use",
+            f"lsof -i :{port}",
+        )
         await appear(db, "web", host=socket.gethostname())
         assert_finds(await find(db, "web.port", port=port), "ok", "app web runs here (pid 7)")
 
@@ -369,7 +381,7 @@ async def test_a_schema_that_is_behind_or_ahead_is_found(db: str, empty_db: str)
 
 
 async def test_days_that_are_missing_or_kept_for_ever_are_found(db: str) -> None:
-    assert_finds(await find(db, "schema.days"), "ok", "3 ahead")
+    assert_finds(await find(db, "schema.days"), "ok", "every day from today to 3 days ahead")
     await move_clock(db, timedelta(days=3))
     assert_finds(await find(db, "schema.days"), "warn", "reaches to today", "app migrate")
     await move_clock(db, timedelta(days=40))
@@ -527,6 +539,16 @@ async def test_a_canary_comes_back_from_a_worker(db: str, database: Database) ->
     assert_finds(found, "ok", f"ran on {socket.gethostname()} pid ", "started after", "ended after")
 
 
+async def test_a_canary_that_comes_back_from_a_queue_nobody_names_is_doubtful(
+    db: str, database: Database
+) -> None:
+    await put(db, queue="mail", name="kept")
+    async with running(worker_for(database, canary)):
+        found = await sing(db, queue="mial")
+        assert_finds(found, "warn", 'no queue named "mial"; did you mean "mail"?', "ran on ")
+        assert_finds(await sing(db), "ok")
+
+
 async def test_a_canary_that_no_worker_takes_is_cancelled_and_told_why(db: str) -> None:
     assert_finds(
         await sing(db, patience="0.1s"), "fail", "no worker that is alive serves it", "app worker"
@@ -576,6 +598,20 @@ async def test_a_check_that_breaks_stops_no_other(db: str) -> None:
         found = [finding async for _, finding in examine(checks, patient)]
     assert_finds(found[0], "fail", "the check itself broke: ZeroDivisionError")
     assert_finds(found[1], "ok", "well")
+
+
+async def test_problems_alone_are_printed_and_all_are_counted(app: Run, db: str) -> None:
+    everything = await app("doctor", "--canary", "--timeout", "0.1s", code=1)
+    groups = [line for line in everything.out.splitlines()[:-1] if line and line[0] != " "]
+    assert len(groups) == len(set(groups))
+    assert "  ok  " in everything.out
+    said = await app("doctor", "--problems", code=1)
+    assert "  fail  " in said.out
+    assert not re.search("^  (ok|skip) ", said.out, re.MULTILINE)
+    counted = sum(map(int, re.findall(r"\d+", said.out.splitlines()[-1])))
+    assert counted == len(CHECKS)
+    found = (await app("doctor", "--problems", "--json", code=1)).json
+    assert {one["status"] for one in found["checks"]} <= {"warn", "fail"}
 
 
 def test_every_check_has_a_paragraph_and_every_paragraph_a_check() -> None:

@@ -201,10 +201,10 @@ async def test_a_stop_while_a_pillar_waits_to_be_started_again_ends_everything(
     with started(project, str(BIN / "app"), "dev", PORT=str(free_port())) as dev:
         await until(lambda: len(pids(dev)) == 3)
         for count, pause in ((1, 1), (2, 2), (3, 4)):
-            await until(lambda: len(pids(dev, "cron")) == count)
+            await until(lambda count=count: len(pids(dev, "cron")) == count)  # type: ignore[misc]
             os.kill(pids(dev, "cron")[-1], signal.SIGKILL)
             said = f"cron ended with -9; starting it again in {pause} s"
-            await until(lambda: said in dev.output)
+            await until(lambda said=said: said in dev.output)  # type: ignore[misc]
         dev.signal(signal.SIGINT)
         assert await dev.ended() == 0, dev.output
         assert len(pids(dev, "cron")) == 3, dev.output

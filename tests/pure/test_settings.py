@@ -490,11 +490,13 @@ def test_an_unknown_name_is_told_with_the_nearest(tmp_path: Path) -> None:
             "PILLARS_XYZZY_FROBNICATE": "1",
             "PILLARSX": "1",
             "PILLARS_TEST_ALL": "1",
+            "PILLARS_POL": "1",
         },
     )
     assert settings.warnings == (
         "pyproject.toml: [tool.pillars] concurency is no setting; did you mean concurrency?",
         "PILLARS_CONCURENCY is no setting; did you mean PILLARS_CONCURRENCY?",
+        "PILLARS_POL is no setting; did you mean PILLARS_POLL or PILLARS_POOL?",
         "PILLARS_POLLMAX is no setting; did you mean PILLARS_POLL_MAX?",
         "PILLARS_XYZZY_FROBNICATE is no setting",
     )

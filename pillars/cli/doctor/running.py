@@ -3,14 +3,16 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 
 import anyio
 import click
 
 from pillars import log
+from pillars.cli import saying
 from pillars.cli.doctor.catalogue import CANARY, CHECKS
 from pillars.cli.doctor.examining import examine, failed
 from pillars.cli.doctor.finding import Check, Finding, Needs, Status
@@ -29,10 +31,11 @@ COLOURS = {
     Status.SKIP: "bright_black",
 }
 MARGIN = "  "
+PROBLEMS = frozenset({Status.WARN, Status.FAIL})
 
 
-def run(*, canary: bool, queue: str, timeout: str | None, as_json: bool) -> int:
-    """Look at everything and print what was found; returns 0 where nothing failed, else 1."""
+def run(*, canary: bool, queue: str, timeout: str | None, problems: bool, as_json: bool) -> int:
+    """Look at everything and print what was found, or only its `problems`; returns 0 where nothing failed, else 1."""
     try:
         checked_name(queue, "--queue")
         patience = PATIENCE if timeout is None else duration(timeout, what="--timeout")
@@ -40,8 +43,8 @@ def run(*, canary: bool, queue: str, timeout: str | None, as_json: bool) -> int:
         raise ConfigurationError(str(error)) from None
     settings = load(command="doctor")
     log.configure(level="error", format=settings.log_format)  # what is found is printed, not logged
-    checks = [*CHECKS, _canary(queue, patience)] if canary else list(CHECKS)
-    show = _collect if as_json else _print
+    checks = _with(_canary(queue, patience)) if canary else list(CHECKS)
+    show = partial(_collect if as_json else _print, shown=PROBLEMS if problems else set(Status))
     with _postgres(settings) as (found, trouble):
         code = look_at_code(settings)  # it may ask for DATABASE_URL when it is imported
         findings = anyio.run(show, checks, settings, code, found, trouble)
@@ -67,9 +70,16 @@ def _canary(queue: str, patience: timedelta) -> Check:
     return Check(CANARY, look, Needs.SCHEMA)
 
 
+def _with(canary: Check) -> list[Check]:
+    """All checks, with the canary as the last of its group."""
+    after = max(at for at, check in enumerate(CHECKS, 1) if check.group == canary.group)
+    return [*CHECKS[:after], canary, *CHECKS[after:]]
+
+
 async def _collect(
-    checks: list[Check], settings: Settings, code: Code, found: Postgres | None, trouble: str
-) -> list[Finding]:
+    checks: list[Check], settings: Settings, code: Code, found: Postgres | None, trouble: str,
+    *, shown: AbstractSet[Status],
+) -> list[Finding]:  # fmt: skip
     """Print all findings as one document."""
     async with subject(settings, code, found, trouble) as patient:
         seen = [(check, finding) async for check, finding in examine(checks, patient)]
@@ -79,29 +89,33 @@ async def _collect(
         "checks": [
             {"id": check.id, "status": one.status, "evidence": one.evidence, "fix": one.fix}
             for check, one in seen
+            if one.status in shown
         ],
     }
-    click.echo(json.dumps(document, indent=2))
+    saying.put(json.dumps(document, indent=2))
     return findings
 
 
 async def _print(
-    checks: list[Check], settings: Settings, code: Code, found: Postgres | None, trouble: str
-) -> list[Finding]:
+    checks: list[Check], settings: Settings, code: Code, found: Postgres | None, trouble: str,
+    *, shown: AbstractSet[Status],
+) -> list[Finding]:  # fmt: skip
     """Print findings as they come, by group."""
     width = max(len(check.name) for check in checks)
     findings: list[Finding] = []
     group = ""
     async with subject(settings, code, found, trouble) as patient:
         async for check, finding in examine(checks, patient):
+            findings.append(finding)
+            if finding.status not in shown:
+                continue
             if check.group != group:
                 _echo(f"{chr(10) if group else ''}{check.group}")
                 group = check.group
             _print_one(check, finding, width)
-            findings.append(finding)
     counts = {status: sum(one.status is status for one in findings) for status in Status}
     _echo(
-        f"\n{counts[Status.OK]} ok, {counts[Status.WARN]} to heed, "
+        f"{chr(10) if group else ''}{counts[Status.OK]} ok, {counts[Status.WARN]} to heed, "
         f"{counts[Status.FAIL]} failed, {counts[Status.SKIP]} skipped"
     )
     return findings
@@ -117,4 +131,4 @@ def _print_one(check: Check, finding: Finding, width: int) -> None:
 def _echo(text: str) -> None:
     """With colours on a terminal alone, or where they are asked for."""
     wanted = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
-    click.echo(text, color=wanted and not os.environ.get("NO_COLOR"))
+    saying.put(text, color=wanted and not os.environ.get("NO_COLOR"))

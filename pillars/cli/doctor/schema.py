@@ -56,8 +56,10 @@ async def days(subject: Subject) -> Finding:
         return warn(
             some(old), fix="start a worker; see what keeps it from detaching: schema.snapshots"
         )
+    oldest_of_all = max(one.oldest for one in found)
+    since = f"{oldest_of_all} days ago" if oldest_of_all else "today"
     return ok(
-        f"from {max(one.oldest for one in found)} days back to {min(one.reaches for one in found)} ahead"
+        f"every day from {since} to {min(one.reaches for one in found)} days ahead has its partition"
     )
 
 

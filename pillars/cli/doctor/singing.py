@@ -3,21 +3,22 @@
 from datetime import timedelta
 from uuid import UUID
 
-from pillars.cli.doctor.finding import Finding, fail, ok
+from pillars.cli.doctor.finding import Finding, fail, ok, warn
 from pillars.cli.doctor.subject import Subject
 from pillars.cli.doctor.work import remedy, why_waits
 from pillars.durations import words
-from pillars.errors import JobEnded, UnknownJob
+from pillars.errors import JobEnded, UnknownJob, UnknownQueue
 from pillars.jobs.canary import Sung, canary
 from pillars.jobs.connected import using
 from pillars.jobs.handle import Handle
-from pillars.store import diagnosis, listing
+from pillars.store import diagnosis, listing, queues
 from pillars.store.database import Database
 from pillars.store.rows import JobRow
 
 PATIENCE = timedelta(seconds=10)  # a worker that only polls takes a second
 LEFTOVER = timedelta(minutes=1)  # where the doctor itself is killed, its canary ends by this
 AT_ONCE = timedelta(0)
+DEFAULT = "default"  # the queue that is always meant, though nobody has named it
 
 
 async def sing(subject: Subject, *, queue: str, patience: timedelta) -> Finding:
@@ -26,6 +27,7 @@ async def sing(subject: Subject, *, queue: str, patience: timedelta) -> Finding:
         return fail("no database", fix="see database.reachable")
     database = Database(subject.url, direct_url=subject.direct_url, size=2, role="doctor")
     async with using(database):
+        stranger = await _stranger(database, queue)
         configured = canary.configure(
             queue=queue, expires_in=patience + LEFTOVER, context="app doctor --canary"
         )
@@ -36,7 +38,22 @@ async def sing(subject: Subject, *, queue: str, patience: timedelta) -> Finding:
             return await _silent(database, handle, queue, patience)
         except (JobEnded, UnknownJob) as error:
             return fail(str(error), fix="see that worker's log")
-        return ok(_told(sung, await listing.find(database.pool, _id(handle))))
+        told = _told(sung, await listing.find(database.pool, _id(handle)))
+    if stranger:
+        return warn(
+            f"{stranger} a worker of every queue took it: {told}",
+            fix="name a queue that is used: app queues list",
+        )
+    return ok(told)
+
+
+async def _stranger(database: Database, queue: str) -> str:
+    """What is to be said of a queue that nobody names, so that a slip is not taken for a queue that works."""
+    try:
+        await queues.require(database.pool, queue)
+    except UnknownQueue as error:
+        return "" if queue == DEFAULT else str(error)
+    return ""
 
 
 def _told(sung: Sung, row: JobRow | None) -> str:
