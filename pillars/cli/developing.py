@@ -33,7 +33,7 @@ def run(*, port: str | None, yes: bool) -> int:
         return running.run(
             procfile.processes(settings.project),
             environ,
-            awaited=set(procfile.PILLARS),
+            pillars=procfile.PILLARS,
             on_ready=lambda: f"ready {address}",
         )
 

@@ -2,11 +2,12 @@
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from honcho.manager import Manager
 from honcho.printer import Message, Printer
+
+from pillars.dev.restarting import Restarter
 
 READY = re.compile(
     r"(?:\b|\x1b\[[0-9;]*m)(web|worker|cron)\.ready\b"
@@ -41,11 +42,14 @@ def run(
     commands: Mapping[str, str],
     environ: Mapping[str, str],
     *,
-    awaited: set[str],
+    pillars: Collection[str],
     on_ready: Callable[[], str],
 ) -> int:
-    """Run until one process ends or a signal comes, then end all; returns 0 after a signal, else what the first to end returned."""
-    manager = Manager(printer=Lines(awaited, on_ready))
+    """Run until a signal comes, or a process ends that is not started again, then end all.
+
+    Returns 0 after a signal, else what that process returned. Of the commands, those of `pillars` are started again.
+    """
+    manager = Restarter(Lines(set(pillars), on_ready), pillars=pillars)
     for name, command in commands.items():
         manager.add_process(name, command, env=dict(environ))
     manager.loop()

@@ -1,7 +1,8 @@
-"""What `app dev` reads in its children's lines."""
+"""What `app dev` reads in its children's lines, and how long it waits after their ends."""
 
 import pytest
 
+from pillars.dev.restarting import LONGEST, pause_after
 from pillars.dev.running import READY
 
 
@@ -21,3 +22,11 @@ def test_a_pillar_that_is_ready_is_noticed_with_and_without_colours(
     line: str, roles: list[str]
 ) -> None:
     assert READY.findall(line) == roles
+
+
+def test_the_pause_doubles_up_to_a_limit_and_is_short_again_after_a_long_run() -> None:
+    pauses = [pause_after(None, ran=0)]
+    while len(pauses) < 6:
+        pauses.append(pause_after(pauses[-1], ran=0))
+    assert pauses == [1, 2, 4, 8, 10, 10]
+    assert pause_after(10, ran=LONGEST + 1) == 1
