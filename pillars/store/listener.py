@@ -152,7 +152,9 @@ class Listener:
             return
         if self._address.pooled:
             self._address.route.deaf = None  # a stall, or another pooler than it was: look anew
-            raise DatabaseTrouble(Trouble.LOST, DEAF)
+            raise DatabaseTrouble(
+                Trouble.LOST, f"LISTEN did not hear through the pooler within {FIRST_PROOF:g} s"
+            )
         raise DatabaseTrouble(
             Trouble.LOST,
             f"LISTEN at {masked_url(self._address.url)} did not hear within {FIRST_PROOF:g} s what was sent through DATABASE_URL; "

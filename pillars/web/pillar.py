@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from pillars import log
 from pillars.errors import ConfigurationError
 from pillars.jobs.definition import Job
+from pillars.service.access import is_loopback
 from pillars.service.process import Process
 from pillars.service.serving import serve
 from pillars.web import routes, welcome
@@ -56,6 +57,10 @@ class Web:
     def _started(self, url: str) -> None:
         self._process.ready = True
         log.get("pillars.web").info(log.Event.WEB_READY, url=url)
+        told = self._process.settings
+        if not (told.token or told.view_token or is_loopback(told.host)):
+            warning = f"no token is set and HOST is {told.host}: all but health is answered with 401; set PILLARS_TOKEN"
+            log.get("pillars.settings").warning(log.Event.SETTINGS_DOUBTFUL, warning=warning)
 
 
 def checked_app(app: object) -> ASGIApp:

@@ -1,7 +1,9 @@
 """What an address finds out about the way to its server, and what it sends through a real PgBouncer."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import pairwise
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -15,13 +17,23 @@ from pillars.errors import ConfigurationError, DatabaseTrouble, JobFailed
 from pillars.jobs.connected import connection, using
 from pillars.jobs.enqueuing import enqueue_many
 from pillars.service.process import Process
+from pillars.service.pruning import Pruner
 from pillars.store.database import Database
 from pillars.store.enqueueing import NOW
-from pillars.store.listener import is_deaf
+from pillars.store.listener import Listener, is_deaf
 from pillars.store.locks import HELD
 from pillars.store.pool import PLANNED_ANEW, Address
 from pillars.worker.sweeping import Sweeper
-from support import ask, running, settings_for, worker_for
+from support import (
+    ask,
+    asking,
+    move_clock,
+    running,
+    settings_for,
+    tell,
+    until,
+    worker_for,
+)
 
 pytestmark = pytest.mark.needs("pgbouncer")
 
@@ -77,6 +89,57 @@ async def test_behind_a_session_pooler_notifications_arrive(db: str) -> None:
         address = Address(found.url)
         assert not await is_deaf(address)
         assert address.pooled, "it refuses the server's settings all the same"
+
+
+async def test_a_proof_that_a_stall_kept_back_leaves_no_listener_deaf(
+    db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        pooler(db, pool_mode="session", default_pool_size=10) as found,
+        using(Database(found.url)) as database,
+        anyio.create_task_group() as group,
+    ):
+        heard: list[bool] = []
+        listener = Listener(
+            database.direct, database.runtime, uuid4(), trust=timedelta(seconds=10),
+            on_wake=lambda _queue: None, on_told=lambda _job: None, on_change=lambda up, _why: heard.append(up),
+        )  # fmt: skip
+        monkeypatch.setattr("pillars.store.listener.FIRST_PROOF", 0.0)
+        group.start_soon(listener.run)
+        await until(lambda: heard == [False])
+        monkeypatch.undo()
+        await until(lambda: heard == [False, True])
+        group.cancel_scope.cancel()
+
+
+async def test_what_was_taken_for_a_transaction_pooler_is_looked_at_again(
+    db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pillars.store.listener.LOOK_AGAIN", 0.05)
+    async with using(Database(db)) as database, anyio.create_task_group() as group:
+        heard: list[bool] = []
+        listener = Listener(
+            database.direct, database.runtime, uuid4(), trust=timedelta(seconds=10),
+            on_wake=lambda _queue: None, on_told=lambda _job: None, on_change=lambda up, _why: heard.append(up),
+        )  # fmt: skip
+        database.direct.route.deaf = True
+        group.start_soon(listener.run)
+        await until(lambda: heard == [False, True])
+        group.cancel_scope.cancel()
+
+
+async def test_a_prune_through_a_pooler_holds_no_server_for_a_reader_of_the_history(
+    db: str,
+) -> None:
+    async with pooler(db, default_pool_size=3) as found, using(Database(found.url)) as database:
+        await move_clock(db, timedelta(days=8))
+        await tell(db, "select pillars.make_days()")
+        pruner = Pruner(Process("worker", settings_for(found.url), database))
+        async with asking(db) as reader, reader.transaction():
+            await reader.execute("select count(*) from pillars.finished_jobs")
+            with anyio.fail_after(20):  # of the minute that a step has otherwise
+                assert await pruner.prune_once() == 0
+        assert await pruner.prune_once() == 1
 
 
 async def test_a_session_pooler_without_a_server_to_spare_is_not_listened_through(db: str) -> None:

@@ -1,13 +1,14 @@
 """/metrics on the web pillar and on a health port: who may read it, and what the database adds."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
 from figures import Figures
 
+from pillars.service import scraping
 from pillars.service.exposition import CONTENT_TYPE, exposed
 from pillars.service.health import HealthApp
 from pillars.service.metrics import OF_DATABASE, OF_PROCESS, UP, Metric, Seen, families
@@ -17,7 +18,7 @@ from pillars.service.scraping import Metrics
 from pillars.service.tally import MOST_NAMES, OTHER
 from pillars.store.database import Database
 from pillars.store.rows import Queue, Vitals
-from support import tell
+from support import asking, tell
 
 TOKEN, VIEW = "operate-0123456789", "view-0123456789abc"
 Make = Callable[..., Process]
@@ -185,6 +186,18 @@ async def test_a_database_that_is_away_leaves_the_process_its_own_figures(
     assert (build["role"], build["commit"]) == ("web", "0123456")
     assert figures.of("pillars_process_start_time_seconds") == process.tally.began_at
     assert not {metric.name for metric in OF_DATABASE} & {one.name for one in figures.families}
+
+
+async def test_a_backlog_too_long_to_count_leaves_the_other_figures_of_the_database(
+    process_with: Make, client_of: ClientOf, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scraping, "COUNTING", timedelta(milliseconds=50))
+    async with asking(db) as other, other.transaction():
+        await other.execute("lock pillars.queues")  # as long as counting takes
+        figures = await scraped(client_of(process_with()))
+    assert figures.of("pillars_database_up") == 1
+    assert figures.of("pillars_workers") == 0
+    assert not [one for one in figures.families if one.name == "pillars_jobs" and one.samples]
 
 
 async def test_a_pool_that_jobs_have_emptied_stops_no_scrape(

@@ -268,6 +268,22 @@ async def test_the_pillar_is_ready_while_it_serves_and_says_so_once(
     assert "".join(capsys.readouterr()).count("web.ready") == 1
 
 
+@pytest.mark.parametrize(
+    ("flags", "warned"),
+    [
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "127.0.0.1"}, False),
+        ({"host": "0.0.0.0", "token": "0123456789abcdef"}, False),
+    ],
+)
+def test_a_server_that_will_answer_nobody_says_so_when_it_starts(
+    process_with: Make, capsys: pytest.CaptureFixture[str], flags: dict[str, Any], warned: bool
+) -> None:
+    Web(process_with(**flags), None)._started("http://somewhere")
+    said = "".join(capsys.readouterr())
+    assert ("all but health is answered with 401; set PILLARS_TOKEN" in said) is warned
+
+
 async def test_the_health_port_answers_until_it_is_cancelled(process_with: Make) -> None:
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
