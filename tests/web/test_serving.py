@@ -277,7 +277,7 @@ async def test_the_pillar_is_ready_while_it_serves_and_says_so_once(
     ],
 )
 def test_a_server_that_will_answer_nobody_says_so_when_it_starts(
-    process_with: Make, capsys: pytest.CaptureFixture[str], flags: dict[str, Any], warned: bool
+    process_with: Make, capsys: pytest.CaptureFixture[str], *, flags: dict[str, Any], warned: bool
 ) -> None:
     Web(process_with(**flags), None)._started("http://somewhere")
     said = "".join(capsys.readouterr())
