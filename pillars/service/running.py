@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import anyio
@@ -31,12 +31,14 @@ async def supervise(process: Process, run: Run, *companions: Run, abort: Run | N
             group.cancel_scope.cancel()
 
         async def watch() -> None:
-            await _watch_signals(process)
-            if abort is not None:
-                with anyio.move_on_after(LAST_WORDS, shield=True):
-                    await abort()
-            # At once: code that swallows its cancellation would hold up the task group.
-            leave(INTERRUPTED)
+            # Caught to the very end: one more Ctrl-C must not break off what is given back.
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                await _until_forced(process, signals)
+                if abort is not None:
+                    with anyio.move_on_after(LAST_WORDS, shield=True):
+                        await abort()
+                # At once: code that swallows its cancellation would hold up the task group.
+                leave(INTERRUPTED)
 
         group.start_soon(watch, name="signals")
         for companion in companions:
@@ -45,23 +47,22 @@ async def supervise(process: Process, run: Run, *companions: Run, abort: Run | N
     return DONE
 
 
-async def _watch_signals(process: Process) -> None:
+async def _until_forced(process: Process, signals: AsyncIterator[signal.Signals]) -> None:
     """Set `stopping` at the first signal; return at the SIGINT that means force."""
     interrupted_at: float | None = None
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            if number == signal.SIGINT:
-                now = time.monotonic()
-                if interrupted_at is not None and now - interrupted_at >= SECOND_INTERRUPT:
-                    return
-                interrupted_at = interrupted_at or now
-            if not process.stopping.is_set():
-                log.get("pillars.service").info(
-                    log.Event.SERVICE_DRAINING,
-                    role=process.role,
-                    signal=signal.Signals(number).name,
-                )
-                process.stopping.set()
+    async for number in signals:
+        if number == signal.SIGINT:
+            now = time.monotonic()
+            if interrupted_at is not None and now - interrupted_at >= SECOND_INTERRUPT:
+                return
+            interrupted_at = interrupted_at or now
+        if not process.stopping.is_set():
+            log.get("pillars.service").info(
+                log.Event.SERVICE_DRAINING,
+                role=process.role,
+                signal=signal.Signals(number).name,
+            )
+            process.stopping.set()
 
 
 def leave(code: int) -> None:
