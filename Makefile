@@ -27,11 +27,12 @@ check: .venv/bin/uv ## formatting, lint, types, layers
 test: .venv/bin/uv ## the tests, as the README says
 	.venv/bin/uv run pytest
 
-coverage: .venv/bin/uv ## the tests, with branch coverage and its floor
+coverage: export COVERAGE_PROCESS_START = $(CURDIR)/pyproject.toml
+coverage: .venv/bin/uv ## the same, counting lines and branches, in all processes, against the floor
 	$(RUN) coverage erase
-	$(RUN) coverage run -m pytest
+	$(MAKE) test
 	$(RUN) coverage combine --quiet
-	$(RUN) coverage report
+	$(RUN) coverage report --skip-covered
 
 mutants: .venv/bin/uv ## take out each protection in a copy, and see the test that guards it fail
 	$(RUN) python deploy/mutate.py
@@ -54,4 +55,4 @@ accept: .venv/bin/uv ## run the issue's acceptance on real settings and print wh
 lock: .venv/bin/uv ## pin what the Dockerfile and plain pip install
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
 
-ci: check test sample wheel ## what must pass before anything lands
+ci: check coverage sample wheel ## what must pass before anything lands

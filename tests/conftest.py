@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 
 from pillars import embedded
@@ -27,6 +28,12 @@ PROGRAMS: dict[str, Callable[[], object]] = {
     "pgbouncer": lambda: shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists(),
     "postgres-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
 }
+WORKERS_A_CORE = 2
+# Tests share the machine with each other: how long one example takes says nothing.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared")
 LEAST_TMPFS = 1 << 30  # bytes; Docker's default /dev/shm of 64 MB holds no cluster
 CLOCK = """
 create schema pillars_test;
@@ -35,6 +42,12 @@ insert into pillars_test.clock values ('0');
 create or replace function pillars.now() returns timestamptz language sql stable
 return pg_catalog.now() + (select clock.shift from pillars_test.clock clock);
 """
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers a core, since most tests wait for processes; none, so that a debugger works, where only some are asked for."""
+    whole = all(Path(argument).is_dir() for argument in config.args) and not config.option.keyword
+    return WORKERS_A_CORE * (os.cpu_count() or 1) if whole else 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,7 @@
 """What tests of every kind stand on: waiting without sleeping, a clock that moves, Postgres to ask."""
 
 import inspect
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -17,6 +18,11 @@ from pillars.store.database import Database
 from pillars.worker.pillar import Worker
 
 PATIENCE = 30.0  # seconds; a hang limit, never an expectation
+MEASURED = {
+    name: os.environ[name]
+    for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+    if name in os.environ
+}  # what a process of ours is given so that its lines are counted, too
 
 
 async def until(

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from support import until
+from support import MEASURED, until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -57,11 +57,7 @@ def app(
         "PILLARS_ENV": "prod",
         "PILLARS_SQL": str(ROOT / "sql" / "app"),
         **({"DATABASE_URL": dsn} if dsn else {}),
-        **{
-            name: os.environ[name]
-            for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
-            if name in os.environ
-        },
+        **MEASURED,
         **environ,
     }
     with log.open("wb") as output:

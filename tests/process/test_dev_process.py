@@ -20,7 +20,7 @@ from honcho.printer import Message
 from pillars.dev.restarting import Events
 from process.pillar import PROJECT, ROOT, App
 from process.work import lines, runs
-from support import until
+from support import MEASURED, until
 
 BIN = Path(sys.executable).parent
 
@@ -49,6 +49,7 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "PILLARS_LOCK": "5s",
         "PGPORT": "1",  # of somebody's other Postgres: ours is found all the same
+        **MEASURED,
         **more,
     }
 

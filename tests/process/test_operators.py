@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 
 from process.pillar import PROJECT, ROOT, app, ready_app
-from support import ask, asking, tell, until
+from support import MEASURED, ask, asking, tell, until
 
 
 def environ(db: str, **more: str) -> dict[str, str]:
@@ -23,6 +23,7 @@ def environ(db: str, **more: str) -> dict[str, str]:
         "PILLARS_ENV": "prod",
         "PILLARS_SQL": str(ROOT / "sql" / "app"),
         "DATABASE_URL": db,
+        **MEASURED,
         **more,
     }
 
