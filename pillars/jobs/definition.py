@@ -216,17 +216,18 @@ def job(
     unfinished job holds it; `keep` says what is left of a final job: "full", "slim" (completed ones without payload and
     result), "failed" (only what did not complete), "none".
     """
-    rules = Rules(
-        queue=checks.checked_name(queue, "queue"),
-        priority=checks.checked_priority(priority),
-        max_attempts=checks.checked_attempts(max_attempts),
-        max_crashes=checks.checked_whole(max_crashes, "max_crashes", 1, checks.MOST_ATTEMPTS),
-        timeout=checks.checked_timeout(timeout),
-        backoff=_checked_backoff(backoff),
-        unique_key=_checked_key(unique_key),
-        keep=_checked_keep(keep),
-        tags=checks.checked_tags(tags),
-    )
+    with checks.declaring():
+        rules = Rules(
+            queue=checks.checked_name(queue, "queue"),
+            priority=checks.checked_priority(priority),
+            max_attempts=checks.checked_attempts(max_attempts),
+            max_crashes=checks.checked_whole(max_crashes, "max_crashes", 1, checks.MOST_ATTEMPTS),
+            timeout=checks.checked_timeout(timeout),
+            backoff=_checked_backoff(backoff),
+            unique_key=_checked_key(unique_key),
+            keep=_checked_keep(keep),
+            tags=checks.checked_tags(tags),
+        )
     if function is None:
         return lambda decorated: _define(decorated, name, rules)
     return _define(function, name, rules)
@@ -256,7 +257,8 @@ def _define(function: Callable[..., Any], name: str | None, rules: Rules) -> Job
         )
     module = function.__module__.replace("__main__", "main")
     _refuse_second(function)
-    named = checks.checked_name(name or f"{module}.{function.__name__}", "job name")
+    with checks.declaring():
+        named = checks.checked_name(name or f"{module}.{function.__name__}", "job name")
     return Job(function, name=named, rules=rules)
 
 

@@ -7,7 +7,7 @@ from pillars.durations import LONGEST, Duration, duration, words
 from pillars.errors import DefinitionError, UsageError
 from pillars.jobs.definition import Configured, Job
 from pillars.jobs.enqueuing import Call
-from pillars.jobs.options import checked_name
+from pillars.jobs.options import checked_name, declaring
 from pillars.schedules.reading import read
 from pillars.schedules.rules import Interval, Rule
 from pillars.schedules.value import Catchup, Overlap, Schedule
@@ -103,20 +103,22 @@ def _schedule(
 ) -> Schedule:
     if not isinstance(paused, bool):
         raise DefinitionError(f"paused: expected True or False, got {type(paused).__name__}")
-    return Schedule(
-        rule=rule,
-        call=_call(job),
-        name="" if name is None else checked_name(name, "schedule name"),
-        catchup=_one_of(catchup, get_args(Catchup), "catchup"),
-        overlap=_one_of(overlap, get_args(Overlap), "overlap"),
-        jitter=timedelta(0) if jitter is None else duration(jitter, what="jitter"),
-        window=None if window is None else duration(window, what="window"),
-        paused=paused,
-    )
+    with declaring():
+        return Schedule(
+            rule=rule,
+            call=_call(job),
+            name="" if name is None else checked_name(name, "schedule name"),
+            catchup=_one_of(catchup, get_args(Catchup), "catchup"),
+            overlap=_one_of(overlap, get_args(Overlap), "overlap"),
+            jitter=timedelta(0) if jitter is None else duration(jitter, what="jitter"),
+            window=None if window is None else duration(window, what="window"),
+            paused=paused,
+        )
 
 
 def _interval(value: Duration) -> timedelta:
-    interval = duration(value, what="every")
+    with declaring():
+        interval = duration(value, what="every")
     if interval < LEAST_INTERVAL:
         raise DefinitionError(
             f"every: expected {words(LEAST_INTERVAL)} to {words(LONGEST)}, got {words(interval)}; "

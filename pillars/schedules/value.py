@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pillars.jobs.definition import Job
 from pillars.jobs.enqueuing import Call
-from pillars.jobs.options import checked_name
+from pillars.jobs.options import checked_name, declaring
 from pillars.schedules.rules import Interval, Rule
 from pillars.store.schedules import NewSchedule
 
@@ -33,8 +33,9 @@ class Schedule:
         return self.call.job
 
     def named(self, name: str) -> "Schedule":
-        """This schedule under another name."""
-        return replace(self, name=checked_name(name, "schedule name"))
+        """This schedule under another name; raises `DefinitionError`."""
+        with declaring():
+            return replace(self, name=checked_name(name, "schedule name"))
 
     def row(self, now: datetime) -> NewSchedule:
         """The row to sync, its next tick counted from `now`."""
