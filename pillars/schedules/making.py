@@ -38,7 +38,8 @@ def every(
     is over a minute late. `overlap` says what becomes of a tick while the job of the one before is unfinished: "skip"
     makes no job; "queue" makes one that starts when that job has ended, and at most one waits; "allow" makes one at once.
     It judges ticks that are caught up, too. `jitter` delays each job by a random time up to that. `paused` keeps it from
-    ticking until the code, or a person, says otherwise. The name is the variable's, dotted, where none is given.
+    ticking until the code, or a person, says otherwise. The name is the variable's, dotted, where none is given. Raises
+    `DefinitionError`.
     """
     rule = Interval(_interval(interval))
     return _schedule(
@@ -69,7 +70,8 @@ def crontab(
 
     Five fields (minute, hour, day of the month, month, day of the week) or @hourly, @daily, @midnight, @weekly, @monthly,
     @yearly, @annually. Where clocks change, a rule with a fixed minute and hour runs once at the jump if its time is jumped
-    over, and the first time if its time comes twice; a rule whose minute or hour begins with `*` follows real time.
+    over, and the first time if its time comes twice; a rule whose minute or hour begins with `*` follows real time. Raises
+    `DefinitionError`, which names the field.
     """
     for value, what in ((expression, "crontab"), (tz, "tz")):
         if not isinstance(value, str):

@@ -16,7 +16,11 @@ Overlap = Literal["skip", "queue", "allow"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What `every` and `crontab` return: a value, which `app cron` syncs into the database and ticks."""
+    """What `every` and `crontab` return: a value, which `app cron` syncs into the database and ticks.
+
+    `call` is the job with its arguments and options, `rule` says which moments are ticks: `rule.after(moment)` is the next one.
+    `window` is None where `catchup` decides by itself.
+    """
 
     rule: Rule
     call: Call[Any]
@@ -30,6 +34,7 @@ class Schedule:
 
     @property
     def job(self) -> Job[..., Any]:
+        """The job that its ticks enqueue."""
         return self.call.job
 
     def named(self, name: str) -> "Schedule":
