@@ -94,15 +94,24 @@ class UsageError(PillarsError):
 
 
 class ConfigurationError(UsageError):
-    """A setting is wrong."""
+    """A setting is wrong.
+
+    Or the app's code cannot be imported. A command ends with exit code 2.
+    """
 
 
 class DefinitionError(UsageError):
-    """A job or a schedule is declared wrongly."""
+    """A job or a schedule is declared wrongly.
+
+    Raised where it is declared, or at boot where two have one name or a type cannot be carried by JSON.
+    """
 
 
 class PayloadError(UsageError):
-    """An argument or a result is not JSON of its declared type."""
+    """An argument or a result is not JSON of its declared type.
+
+    Raised at enqueue, so that nothing is silently changed; the message has the path to what does not fit.
+    """
 
 
 class Unknown(UsageError):
@@ -181,7 +190,10 @@ class Trouble(Enum):
 
 
 class DatabaseTrouble(PillarsError):
-    """Postgres did not do as asked."""
+    """Postgres did not do as asked.
+
+    `kind` says in which way, `sqlstate` and `constraint` what the server said, None where it said nothing.
+    """
 
     def __init__(
         self,
@@ -203,11 +215,17 @@ class DatabaseTrouble(PillarsError):
 
 
 class LockLost(PillarsError):
-    """The job is no longer held by this attempt; nothing was written."""
+    """The job is no longer held by this attempt; nothing was written.
+
+    Let it travel: the transaction rolls back, and the attempt of the other worker stands.
+    """
 
 
 class JobEnded(PillarsError):
-    """The job ended without a result."""
+    """The job ended without a result.
+
+    `job_id` is its id as text, `last_error` what its last attempt that failed said, or None.
+    """
 
     def __init__(self, message: str, *, job_id: str, last_error: str | None = None) -> None:
         super().__init__(message)
@@ -216,7 +234,10 @@ class JobEnded(PillarsError):
 
 
 class JobFailed(JobEnded):
-    """The job failed."""
+    """The job failed.
+
+    For good: it had no attempt left, was discarded, or its worker died too often holding it.
+    """
 
 
 class JobCancelled(JobEnded):
@@ -255,4 +276,7 @@ class Snooze(Outcome):
 
 
 class Discard(Outcome):
-    """The job gave up: it fails now, whatever attempts are left."""
+    """The job gave up: it fails now, whatever attempts are left.
+
+    What it is given is the reason, and becomes the job's last error.
+    """

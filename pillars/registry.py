@@ -211,15 +211,20 @@ class _Found:
 
     def collect_schedules(self, module: ModuleType) -> None:
         for variable, value in vars(module).items():
-            if not isinstance(value, Schedule):
-                continue
-            named = value if value.name else value.named(f"{module.__name__}.{variable}")
-            known, place = self._schedules.setdefault(named.name, (named, module.__name__))
-            if known != named:
-                said = f'two schedules are named "{named.name}": one in {place}, one in {module.__name__}; give one of them name='
-                self._on_fault(
-                    Fault(DefinitionError(said), _shown(module.__file__ or module.__name__, None))
-                )
+            if isinstance(value, Schedule):
+                try:
+                    self._collect_schedule(value, variable, module.__name__)
+                except UsageError as error:
+                    place = _shown(module.__file__ or module.__name__, None)
+                    self._on_fault(Fault(error, place))
+
+    def _collect_schedule(self, value: Schedule, variable: str, module: str) -> None:
+        named = value if value.name else value.named(f"{module}.{variable}")
+        known, place = self._schedules.setdefault(named.name, (named, module))
+        if known != named:
+            raise DefinitionError(
+                f'two schedules are named "{named.name}": one in {place}, one in {module}; give one of them name='
+            )
 
     def registry(self) -> Registry:
         for schedule, _ in self._schedules.values():

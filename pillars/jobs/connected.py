@@ -40,7 +40,8 @@ async def using(database: Database) -> AsyncIterator[Database]:
 async def connect(url: str | None = None) -> AsyncIterator[None]:
     """Let code outside `app` enqueue jobs and await their results, for the block.
 
-    `url` is a Postgres URL; without one, `DATABASE_URL` and the other settings decide, as for `app`. Nothing is migrated.
+    `url` is a Postgres URL; without one, `DATABASE_URL` and the other settings decide, as for `app`. Nothing is migrated, and
+    no connection is made before one is needed. Raises `NotConnected` where there is no URL, and `ConfigurationError`.
     """
     settings = load()
     address = url or settings.database_url
@@ -57,7 +58,9 @@ async def connect(url: str | None = None) -> AsyncIterator[None]:
 async def connection() -> AsyncIterator[Any]:
     """A transaction on this process's pool, as an asyncpg connection: commits at the end of the block, rolls back where it raises.
 
-    Waits for a connection to come free for as long as its job or request lives. Pass it on as `job.configure(connection=connection)` and the job exists exactly when the block commits.
+    Waits for a connection to come free for as long as its job or request lives. Pass it on as
+    `job.configure(connection=connection)` and the job exists exactly when the block commits. Raises `NotConnected` and
+    `DatabaseTrouble`.
     """
     pool = current().pool
     async with pool.session(patiently=True) as session:

@@ -22,10 +22,11 @@ class Complete(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Injected into a job's parameter that is annotated with it.
+    """What a running job knows of itself, injected into its parameter that is annotated with it.
 
-    `attempt` is 1 on the first try. `deadline` is when this attempt will be cancelled, or None. `context` is why the job was
-    enqueued, in its enqueuer's words.
+    `attempt` is 1 on the first try, and of the last one it is `max_attempts`. `context` is why the job was enqueued, in its
+    enqueuer's words, or None. `deadline` is when this attempt will be cancelled, an aware datetime, or None. `log` is a structlog
+    logger of the job's name, with `job_id`, `job_name` and `attempt` bound.
     """
 
     job_id: str
@@ -40,7 +41,10 @@ class Context:
     _complete: Complete
 
     def connection(self) -> AbstractAsyncContextManager[Any]:
-        """A transaction on the jobs' own pool, as an asyncpg connection: `async with ctx.connection() as connection:`."""
+        """A transaction on the jobs' own pool, as an asyncpg connection: `async with ctx.connection() as connection:`.
+
+        Commits at the end of the block, rolls back where it raises. Raises `NotConnected` and `DatabaseTrouble`.
+        """
         return connection()
 
     def complete(self, result: object = None, *, connection: Any) -> Coroutine[Any, Any, None]:
@@ -48,10 +52,14 @@ class Context:
 
         `connection` is of any kind that `configure(connection=...)` takes. Raises `LockLost` where the job was given to another
         worker, and `DatabaseTrouble` where another transaction holds its row for seconds (an open `pillars.cancel`): let them travel,
-        and the transaction rolls back.
+        and the transaction rolls back. `PayloadError` where the result is not of the return annotation, and `UsageError` for what is
+        no open connection that is awaited. What the driver raises is left as it is.
         """
         return self._complete(result, connection)
 
     def complete_now(self, result: object = None, *, connection: Any) -> None:
-        """As `complete`, for a `def` job and a connection or session that blocks."""
+        """As `complete`, for a `def` job and a connection or session that blocks.
+
+        Raises `LockLost`, `DatabaseTrouble`, `PayloadError` and `UsageError` as that.
+        """
         self._complete.now(result, connection)

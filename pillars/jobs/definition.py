@@ -62,7 +62,8 @@ class Rules:
 class Job(Generic[P, R]):
     """A job's definition: enqueue it, or configure one enqueue of it first.
 
-    Parameters are those of the function without its `Context`; a type checker refuses others.
+    Parameters are those of the function without its `Context`; a type checker refuses others. `name` is what it is stored as,
+    `function` the function as it was, `kind` says whether it runs on the loop ("async") or in a thread ("thread").
     """
 
     def __init__(self, function: Callable[..., Any], *, name: str, rules: Rules) -> None:
@@ -84,20 +85,26 @@ class Job(Generic[P, R]):
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Store a job with these arguments; returns once it is committed.
 
-        Raises `PayloadError` where an argument is not JSON of its declared type, and `DatabaseTrouble`.
+        Raises `PayloadError` where an argument is not JSON of its declared type, `UsageError` where `unique_key` returned no
+        text, `NotConnected` outside `app` and `connect()`, and `DatabaseTrouble`. Where its unique key is held, the handle
+        is that of the job which holds it.
         """
         return await enqueue_call(Call(self, args, kwargs, AS_DEFINED))
 
     def enqueue_now(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """Store a job with these arguments from code without a loop: a `def` job, a view in a thread, a script.
 
-        This process's loop does it, on its pool; returns once it is committed. Raises as `enqueue`, `UsageError` on the loop's own
-        thread, and `NotConnected` outside `app` and `connect()`, where `configure(connection=...)` is the way.
+        This process's loop does it, on its pool; returns once it is committed. Raises `PayloadError` and `DatabaseTrouble` as
+        `enqueue`, `UsageError` on the loop's own thread too, and `NotConnected` outside `app` and `connect()`, where
+        `configure(connection=...)` is the way.
         """
         return enqueue_call_now(Call(self, args, kwargs, AS_DEFINED))
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> "Call[R]":
-        """The job with these arguments as a value, for `enqueue_many` and schedules."""
+        """The job with these arguments as a value, for `enqueue_many` and schedules.
+
+        Raises `PayloadError` where an argument is not JSON of its declared type.
+        """
         return Call(self, args, kwargs, AS_DEFINED)
 
     def configure(
@@ -121,6 +128,7 @@ class Job(Generic[P, R]):
         is not run any more (once begun, it never expires, however long it waits for its next try); `timeout=None` means no
         limit; `context` is why, for people; `connection` is an open connection or session of asyncpg, psycopg 3 or SQLAlchemy:
         the job exists exactly when its transaction commits, at once where it has none, and what its driver raises is left as it is.
+        Raises `UsageError` for an option that is out of range, a time without a zone, or both of `run_at` and `run_in`.
         """
         if run_at is not None and run_in is not None:
             raise UsageError("run_at and run_in: expected one of them, got both")
@@ -141,7 +149,10 @@ class Job(Generic[P, R]):
         return Configured(self, options, connection)
 
     def handle(self, job_id: str | UUID) -> Handle[R]:
-        """The handle of a job that was enqueued earlier, or elsewhere."""
+        """The handle of a job that was enqueued earlier, or elsewhere; asks nobody whether there is one.
+
+        Raises `UsageError` where `job_id` is no UUID.
+        """
         return Handle(self, checked_id(job_id))
 
     def prepare(self) -> None:
@@ -210,23 +221,26 @@ def job(
 ) -> Any:
     """Make a function a job.
 
-    `async def` runs on the worker's loop, `def` in a thread. A first parameter annotated `Context` is injected.
-    `name` defaults to `module.function`; `timeout` is of one attempt (None: no limit); `backoff` is a duration, a list of
-    them, or a function of the attempt; `unique_key` is a text, or a function of the arguments that returns one: at most one
-    unfinished job holds it; `keep` says what is left of a final job: "full", "slim" (completed ones without payload and
-    result), "failed" (only what did not complete), "none".
+    `async def` runs on the worker's loop, `def` in a thread. A parameter annotated `Context` is injected.
+    `name` defaults to `module.function`; of `priority`, the higher number runs first; `max_attempts` counts all tries, the
+    first too; after `max_crashes` deaths of its worker the job fails; `timeout` is of one attempt (None: no limit);
+    `backoff` is a duration, a list of them, or a function of the attempt; `unique_key` is a text, or a function of the
+    arguments that returns one: at most one unfinished job holds it; `keep` says what is left of a final job: "full", "slim"
+    (completed ones without payload and result), "failed" (only what did not complete), "none"; by `tags` people find jobs.
+    Raises `DefinitionError` where something is declared wrongly.
     """
-    rules = Rules(
-        queue=checks.checked_name(queue, "queue"),
-        priority=checks.checked_priority(priority),
-        max_attempts=checks.checked_attempts(max_attempts),
-        max_crashes=checks.checked_whole(max_crashes, "max_crashes", 1, checks.MOST_ATTEMPTS),
-        timeout=checks.checked_timeout(timeout),
-        backoff=_checked_backoff(backoff),
-        unique_key=_checked_key(unique_key),
-        keep=_checked_keep(keep),
-        tags=checks.checked_tags(tags),
-    )
+    with checks.declaring():
+        rules = Rules(
+            queue=checks.checked_name(queue, "queue"),
+            priority=checks.checked_priority(priority),
+            max_attempts=checks.checked_attempts(max_attempts),
+            max_crashes=checks.checked_whole(max_crashes, "max_crashes", 1, checks.MOST_ATTEMPTS),
+            timeout=checks.checked_timeout(timeout),
+            backoff=_checked_backoff(backoff),
+            unique_key=_checked_key(unique_key),
+            keep=_checked_keep(keep),
+            tags=checks.checked_tags(tags),
+        )
     if function is None:
         return lambda decorated: _define(decorated, name, rules)
     return _define(function, name, rules)
@@ -256,7 +270,8 @@ def _define(function: Callable[..., Any], name: str | None, rules: Rules) -> Job
         )
     module = function.__module__.replace("__main__", "main")
     _refuse_second(function)
-    named = checks.checked_name(name or f"{module}.{function.__name__}", "job name")
+    with checks.declaring():
+        named = checks.checked_name(name or f"{module}.{function.__name__}", "job name")
     return Job(function, name=named, rules=rules)
 
 

@@ -45,7 +45,11 @@ def new_id() -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[R]):
-    """A job with its arguments and options, checked when it is made, not yet enqueued."""
+    """A job with its arguments and options, checked when it is made, not yet enqueued.
+
+    Made by `job.call(...)` and `job.configure(...).call(...)`. `payload` is the arguments as they will be stored: a JSON object
+    of parameter names.
+    """
 
     job: "Job[..., R]"
     args: tuple[Any, ...]
@@ -130,7 +134,9 @@ async def enqueue_many(calls: Iterable[Call[R]], *, connection: Any = None) -> l
     """Store jobs in one statement, or by COPY from a thousand on: all of them or none.
 
     Returns their handles in order; where a unique key is held already, or comes twice, the handle is the first's.
-    `connection` is an open connection or session in whose transaction they are stored, as for `configure`.
+    `connection` is an open connection or session in whose transaction they are stored, as for `configure`. Raises `PayloadError`
+    for arguments that do not fit, where `calls` makes them as it goes, `UsageError` for a call that has a connection of its own,
+    `NotConnected` outside `app` and `connect()`, and `DatabaseTrouble`; then none is stored.
     """
     listed = list(calls)
     if not listed:

@@ -44,20 +44,22 @@ class Handle(Generic[R]):
 
     @property
     def job_id(self) -> str:
+        """The job's id, a UUIDv7 as text."""
         return str(self._id)
 
     async def state(self) -> str:
         """`scheduled`, `ready`, `running`, `waiting`, `paused`, `completed`, `failed`, `cancelled` or `expired`.
 
-        Raises `UnknownJob` once the job is pruned.
+        Raises `UnknownJob` once the job is pruned, `NotConnected` and `DatabaseTrouble`.
         """
         return await store.state(current().pool, self._id)
 
     async def result(self, *, timeout: Duration | None = None) -> R:
         """Wait for the job to complete and return what it returned.
 
-        Raises `JobFailed`, `JobCancelled` or `JobExpired` with the last error, `TimeoutError` after `timeout`, and
-        `UnknownJob` where no row is left of it (pruned, or `keep="none"`).
+        Raises `JobFailed`, `JobCancelled` or `JobExpired` with the last error, `TimeoutError` after `timeout` (the job goes on),
+        `UnknownJob` where no row is left of it (pruned, or `keep="none"`), `PayloadError` where the result is not of the return
+        annotation any more, and `NotConnected`. Trouble with the database is waited out. With `keep="slim"` the result is None.
         """
         wait = None if timeout is None else duration(timeout, what="timeout")
         with anyio.move_on_after(None if wait is None else wait / timedelta(seconds=1)):
@@ -69,7 +71,7 @@ class Handle(Generic[R]):
     async def cancel(self) -> bool:
         """End the job: at once where it is not running, else by asking its worker.
 
-        Returns whether it was unfinished; raises `UnknownJob` where there is none.
+        Returns whether it was unfinished. Raises `UnknownJob` where there is none, `NotConnected` and `DatabaseTrouble`.
         """
         answer = await store.cancel(current().pool, self._id)
         if answer == "unknown":

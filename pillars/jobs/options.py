@@ -1,12 +1,13 @@
 """What can be said of one enqueue, or of all enqueues of a job; checked where it is said."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pillars.durations import Duration, duration
-from pillars.errors import UsageError
+from pillars.errors import DefinitionError, UsageError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}", re.ASCII)
 EARLIEST, LATEST = 2000, 2200  # years; the schema holds them too
@@ -31,6 +32,17 @@ class Options:
 
 
 AS_DEFINED = Options()
+
+
+@contextmanager
+def declaring() -> Iterator[None]:
+    """What is wrong within a declaration is a `DefinitionError`."""
+    try:
+        yield
+    except DefinitionError:
+        raise
+    except UsageError as error:
+        raise DefinitionError(str(error)) from None
 
 
 def checked_name(value: object, what: str) -> str:

@@ -7,7 +7,7 @@ from pillars.durations import LONGEST, Duration, duration, words
 from pillars.errors import DefinitionError, UsageError
 from pillars.jobs.definition import Configured, Job
 from pillars.jobs.enqueuing import Call
-from pillars.jobs.options import checked_name
+from pillars.jobs.options import checked_name, declaring
 from pillars.schedules.reading import read
 from pillars.schedules.rules import Interval, Rule
 from pillars.schedules.value import Catchup, Overlap, Schedule
@@ -38,7 +38,8 @@ def every(
     is over a minute late. `overlap` says what becomes of a tick while the job of the one before is unfinished: "skip"
     makes no job; "queue" makes one that starts when that job has ended, and at most one waits; "allow" makes one at once.
     It judges ticks that are caught up, too. `jitter` delays each job by a random time up to that. `paused` keeps it from
-    ticking until the code, or a person, says otherwise. The name is the variable's, dotted, where none is given.
+    ticking until the code, or a person, says otherwise. The name is the variable's, dotted, where none is given. Raises
+    `DefinitionError`.
     """
     rule = Interval(_interval(interval))
     return _schedule(
@@ -69,7 +70,8 @@ def crontab(
 
     Five fields (minute, hour, day of the month, month, day of the week) or @hourly, @daily, @midnight, @weekly, @monthly,
     @yearly, @annually. Where clocks change, a rule with a fixed minute and hour runs once at the jump if its time is jumped
-    over, and the first time if its time comes twice; a rule whose minute or hour begins with `*` follows real time.
+    over, and the first time if its time comes twice; a rule whose minute or hour begins with `*` follows real time. Raises
+    `DefinitionError`, which names the field.
     """
     for value, what in ((expression, "crontab"), (tz, "tz")):
         if not isinstance(value, str):
@@ -103,20 +105,22 @@ def _schedule(
 ) -> Schedule:
     if not isinstance(paused, bool):
         raise DefinitionError(f"paused: expected True or False, got {type(paused).__name__}")
-    return Schedule(
-        rule=rule,
-        call=_call(job),
-        name="" if name is None else checked_name(name, "schedule name"),
-        catchup=_one_of(catchup, get_args(Catchup), "catchup"),
-        overlap=_one_of(overlap, get_args(Overlap), "overlap"),
-        jitter=timedelta(0) if jitter is None else duration(jitter, what="jitter"),
-        window=None if window is None else duration(window, what="window"),
-        paused=paused,
-    )
+    with declaring():
+        return Schedule(
+            rule=rule,
+            call=_call(job),
+            name="" if name is None else checked_name(name, "schedule name"),
+            catchup=_one_of(catchup, get_args(Catchup), "catchup"),
+            overlap=_one_of(overlap, get_args(Overlap), "overlap"),
+            jitter=timedelta(0) if jitter is None else duration(jitter, what="jitter"),
+            window=None if window is None else duration(window, what="window"),
+            paused=paused,
+        )
 
 
 def _interval(value: Duration) -> timedelta:
-    interval = duration(value, what="every")
+    with declaring():
+        interval = duration(value, what="every")
     if interval < LEAST_INTERVAL:
         raise DefinitionError(
             f"every: expected {words(LEAST_INTERVAL)} to {words(LONGEST)}, got {words(interval)}; "

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pillars.jobs.definition import Job
 from pillars.jobs.enqueuing import Call
-from pillars.jobs.options import checked_name
+from pillars.jobs.options import checked_name, declaring
 from pillars.schedules.rules import Interval, Rule
 from pillars.store.schedules import NewSchedule
 
@@ -16,7 +16,11 @@ Overlap = Literal["skip", "queue", "allow"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What `every` and `crontab` return: a value, which `app cron` syncs into the database and ticks."""
+    """What `every` and `crontab` return: a value, which `app cron` syncs into the database and ticks.
+
+    `call` is the job with its arguments and options, `rule` says which moments are ticks: `rule.after(moment)` is the next one.
+    `window` is None where `catchup` decides by itself.
+    """
 
     rule: Rule
     call: Call[Any]
@@ -30,11 +34,13 @@ class Schedule:
 
     @property
     def job(self) -> Job[..., Any]:
+        """The job that its ticks enqueue."""
         return self.call.job
 
     def named(self, name: str) -> "Schedule":
-        """This schedule under another name."""
-        return replace(self, name=checked_name(name, "schedule name"))
+        """This schedule under another name; raises `DefinitionError`."""
+        with declaring():
+            return replace(self, name=checked_name(name, "schedule name"))
 
     def row(self, now: datetime) -> NewSchedule:
         """The row to sync, its next tick counted from `now`."""

@@ -72,6 +72,18 @@ def test_one_name_for_two_jobs_is_an_error_that_names_both_modules(tmp_path: Pat
     assert "jobs.two" in said
 
 
+def test_a_schedule_whose_variable_makes_no_name_is_an_error_with_its_file(tmp_path: Path) -> None:
+    write(tmp_path, "jobs/mail.py", JOB.format(options="", name="send"))
+    write(
+        tmp_path,
+        "crons/all.py",
+        "from jobs.mail import send\nfrom pillars import every\n\ntäglich = every('1d', send)\n",
+    )
+    said = load(tmp_path)
+    assert said.startswith("DefinitionError: schedule name: expected 1 to 100 of")
+    assert r'got "crons.all.t\xe4glich" (crons/all.py:1)' in said
+
+
 def test_the_web_module_is_left_to_the_web_pillar(tmp_path: Path) -> None:
     write(tmp_path, "jobs/page.py", "raise SystemExit('imported')\n")
     write(tmp_path, "jobs/mail.py", JOB.format(options="", name="send"))

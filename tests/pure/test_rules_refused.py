@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pillars import crontab, every, job
-from pillars.errors import DefinitionError, UsageError
+from pillars.errors import DefinitionError
 from pillars.schedules.reading import MACROS
 
 
@@ -119,7 +119,7 @@ def test_a_macro_is_its_expression(macro: str) -> None:
     ],
 )  # fmt: skip
 def test_what_a_schedule_cannot_do_is_refused(make: Any, said: str) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(DefinitionError) as refused:
         make()
     assert said in str(refused.value)
 

@@ -118,7 +118,7 @@ PYTHON: list[tuple[str, Refused, type[PillarsError], str]] = [
     ("B23", lambda: take.configure(queue=Hostile()), UsageError, "queue: expected 1 to 100"),  # type: ignore[arg-type]
     ("B23", lambda: take.configure(run_in=Hostile()), UsageError, "got Hostile"),  # type: ignore[arg-type]
     *[(number, lambda name=name: take.configure(queue=name).enqueue(), UsageError, RULE) for number, name in NAMES.items()],
-    *[(number, lambda name=name: job(queue=name), UsageError, RULE) for number, name in NAMES.items()],
+    *[(number, lambda name=name: job(queue=name), DefinitionError, RULE) for number, name in NAMES.items()],
     ("B28", lambda: take.configure(queue=LOOKALIKE), UsageError, r'got "m\u0430il"'),
     ("B30", lambda: Registry({take.name: take}, {}).job("bad.tale"), UnknownJob, 'no job named "bad.tale"; did you mean "bad.take"?'),
     ("B32", lambda: needs.enqueue(*()), PayloadError, "(order_id: int): missing order_id"),  # type: ignore[call-arg]
@@ -129,7 +129,7 @@ PYTHON: list[tuple[str, Refused, type[PillarsError], str]] = [
     ("B35", lambda: take.configure(priority=True), UsageError, "priority: expected a whole number"),
     ("B36", lambda: take.configure(max_attempts=0), UsageError, "max_attempts: expected a whole number from 1 to 1000, got 0"),
     ("B37", lambda: take.configure(max_attempts=-1), UsageError, "got -1"),
-    ("B37", lambda: job(max_attempts=10**9), UsageError, "got 1000000000"),
+    ("B37", lambda: job(max_attempts=10**9), DefinitionError, "got 1000000000"),
     ("B38", lambda: take.configure(timeout=0), UsageError, "timeout: expected more than zero, or None for no limit"),
     ("B39", lambda: take.configure(timeout=-1), UsageError, "timeout: expected a duration from 0s"),
     ("B40", lambda: take.configure(timeout=math.nan), UsageError, "timeout: expected a duration from 0s"),
@@ -147,7 +147,7 @@ PYTHON: list[tuple[str, Refused, type[PillarsError], str]] = [
     ("B52", lambda: crontab("@fortnightly", take), DefinitionError, "expected five fields or one of @hourly"),
     ("B53", lambda: crontab("0 0 0 1 1 * 2030", take), DefinitionError, 'got 7; seconds are for every("10s", ...)'),
     ("B54", lambda: crontab("@daily", take, tz="Mars/Base"), DefinitionError, 'tz: no time zone "Mars/Base"; the nearest are '),
-    ("B57", lambda: every("30s", take, name="a b"), UsageError, "schedule name: expected"),
+    ("B57", lambda: every("30s", take, name="a b"), DefinitionError, "schedule name: expected"),
     ("B58", lambda: take.handle("abc"), UsageError, "job id: expected a UUID such as"),
     ("B59", lambda: take.handle("0190-1"), UsageError, "job id: expected a UUID such as"),
     ("B60", lambda: take.handle("../../etc"), UsageError, "job id: expected a UUID such as"),

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_type_hints
 from uuid import uuid4
 
 import httpx2
@@ -17,7 +17,7 @@ from pillars.service.metrics import OF_DATABASE, OF_PROCESS, UP, Metric, Seen, f
 from pillars.service.process import Process
 from pillars.store.database import Database
 from pillars.store.rows import Listed, Queue, Vitals
-from pillars.web import openapi, routes
+from pillars.web import openapi, routes, shapes
 from pillars.web.queries import FILTERS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -51,6 +51,30 @@ def test_every_route_stands_in_the_reference_as_it_is(process_with: Make) -> Non
     assert table(text, "status") == [[str(one), said] for one, said in openapi.PROBLEMS.items()]
     [filters] = re.findall(r"^Filters: (.*?) \(50; at most 200\), (.*?)\.", text, re.MULTILINE)
     assert re.findall(r"`(\w+)`", ", ".join(filters)) == list(FILTERS)
+
+
+def test_the_fields_of_every_answer_are_those_that_it_has() -> None:
+    has: dict[str, Any] = {
+        "a job": shapes.Job,
+        "a schedule": shapes.Schedule,
+        "a queue": shapes.Queue,
+        "a process": shapes.Process,
+        "the stats": shapes.Stats,
+        "the stats of a queue": shapes.QueueCount,
+    }
+    told = table((REFERENCE / "http.md").read_text(), "of")
+    assert {what: re.findall(r"\w+", fields) for what, fields in told} == {
+        what: list(shape.__struct_fields__) for what, shape in has.items()
+    }
+
+
+def test_the_checks_of_health_say_no_more_than_the_page() -> None:
+    has = {
+        name: get_args(get_type_hints(check)["status"])
+        for name, check in get_type_hints(shapes.Checks).items()
+    }
+    told = table((REFERENCE / "http.md").read_text(), "check")
+    assert {name: tuple(re.findall(r"\w+", said)) for name, said, _ in told} == has
 
 
 @job(name="jobs.reports.digest")
