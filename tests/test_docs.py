@@ -167,7 +167,7 @@ def defined(node: ast.Module | ast.ClassDef, before: str = "") -> Iterator[str]:
 def test_what_a_link_names_in_a_file_of_code_is_there(page: Path) -> None:
     for text, path, _ in targets(page):
         name = text.strip("`")
-        if path.suffix not in {".py", ".sql"} or text == name:
+        if path.suffix not in {".py", ".sql"} or text != f"`{name}`" or "`" in name:
             continue
         names = {*named_in(path), called(path)}
         names |= {one.rpartition(".")[2] for one in names if one.rpartition(".")[2].startswith("test_")}  # fmt: skip
