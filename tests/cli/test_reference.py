@@ -1,30 +1,17 @@
 """docs/reference/commands.md and `app` say the same."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from cli.known import COMMANDS, options
 from pillars.cli import main
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "commands.md"
 OPTION = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
-
-
-def commands(group: click.Group, path: str = "app") -> Iterator[tuple[str, click.Command]]:
-    """Every command by its path, groups too."""
-    for name, command in group.commands.items():
-        if command.hidden:
-            continue
-        yield f"{path} {name}", command
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{path} {name}")
-
-
-COMMANDS = dict(commands(main))
 
 
 def sections() -> dict[str, str]:
@@ -34,15 +21,6 @@ def sections() -> dict[str, str]:
         heading: text
         for heading, text in zip(parts[1::2], parts[2::2], strict=True)
         if heading.startswith("app ")
-    }
-
-
-def options(command: click.Command) -> set[str]:
-    return {
-        name
-        for one in command.params
-        if isinstance(one, click.Option) and not one.hidden
-        for name in one.opts
     }
 
 

@@ -6,83 +6,26 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
-import httpx2
 import pytest
 from honcho.printer import Message
 
 from pillars.dev.restarting import Events
+from process.dev import BIN, environ, folder, free_port, healthy, started
 from process.pillar import PROJECT, ROOT, App
 from process.work import lines, runs
-from support import MEASURED, until
-
-BIN = Path(sys.executable).parent
+from support import until
 
 
 @pytest.fixture
 def project() -> Iterator[Path]:
-    """A project of its own, in a folder that Postgres's user can pass when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="pillars-dev-"))
-    folder.chmod(0o711)
-    shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
-    yield folder
-    subprocess.run(
-        [BIN / "app", "db", "stop"],
-        cwd=folder,
-        env=environ(folder),
-        check=False,
-        capture_output=True,
-    )
-    shutil.rmtree(folder)
-
-
-def environ(folder: Path, **more: str) -> dict[str, str]:
-    return {
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "HOME": str(folder),
-        "PYTHONPATH": str(ROOT),
-        "PILLARS_LOCK": "5s",
-        "PGPORT": "1",  # of somebody's other Postgres: ours is found all the same
-        **MEASURED,
-        **more,
-    }
-
-
-@contextmanager
-def started(folder: Path, *command: str, **more: str) -> Iterator[App]:
-    log = folder / f"{Path(command[0]).name}-{len(list(folder.glob('*.out')))}.out"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environ(folder, **more), stdout=output, stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-    try:
-        yield App(process, log)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(20)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def healthy(port: int) -> bool:
-    async with httpx2.AsyncClient() as client:
-        try:
-            answer = await client.get(f"http://127.0.0.1:{port}/api/health?strict=1")
-        except httpx2.HTTPError:
-            return False
-    return answer.status_code == 200
+    """A project of its own."""
+    with folder() as made:
+        shutil.copytree(PROJECT, made, dirs_exist_ok=True)
+        yield made
 
 
 @pytest.mark.slow
