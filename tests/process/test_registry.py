@@ -39,7 +39,7 @@ def load(project: Path, **options: str) -> str:
     return done.stdout.strip()
 
 
-def test_every_module_of_jobs_and_crons_is_found_and_named_by_its_place(tmp_path: Path) -> None:
+def test_every_module_of_jobs_and_crons_is_found_and_named_by_itsplace_of_error(tmp_path: Path) -> None:
     write(tmp_path, "jobs/mail.py", JOB.format(options="", name="send"))
     write(tmp_path, "jobs/deep/er.py", JOB.format(options="(name='other')", name="dig"))
     write(
@@ -125,7 +125,7 @@ def test_the_place_of_a_mistake_is_the_apps_line_also_where_the_runtime_stands_i
     monkeypatch.syspath_prepend(str(ROOT))
     with pytest.raises(DefinitionError) as refused:
         crontab("0 25 * * *", registry_sample)
-    place = registry._place(refused.value)
+    place = registry.place_of_error(refused.value)
     assert place is not None
     assert place.startswith("tests/process/test_registry.py:")
 
