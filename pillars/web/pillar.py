@@ -70,6 +70,6 @@ def checked_app(app: object) -> ASGIApp:
     except (TypeError, ValueError):
         raise ConfigurationError(
             "[tool.pillars] web: expected an ASGI application, called with scope, receive and send, "
-            f"got {type(app).__name__}; wrap a WSGI one (Flask) as asgiref.wsgi.WsgiToAsgi(app)"
+            f"got {type(app).__name__}; wrap a WSGI one (Flask) as a2wsgi.WSGIMiddleware(app)"
         ) from None
     return cast("ASGIApp", app)

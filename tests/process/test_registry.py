@@ -39,7 +39,7 @@ def load(project: Path, **options: str) -> str:
     return done.stdout.strip()
 
 
-def test_every_module_of_jobs_and_crons_is_found_and_named_by_itsplace_of_error(tmp_path: Path) -> None:
+def test_every_module_of_jobs_and_crons_is_found_and_named_by_its_place(tmp_path: Path) -> None:
     write(tmp_path, "jobs/mail.py", JOB.format(options="", name="send"))
     write(tmp_path, "jobs/deep/er.py", JOB.format(options="(name='other')", name="dig"))
     write(
