@@ -1,5 +1,6 @@
 """`app all`: three pillars in one process, which stand and fall together."""
 
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from figures import Figures
 
 from pillars.store.database import Database
 from process.pillar import PROJECT, App, app, told
-from process.work import hold, lines, quick, sit
+from process.work import deaf, hold, lines, quick, sit
 from support import ask, asking, tell, until
 
 READY = ("web.ready", "worker.ready", "cron.ready")
@@ -135,17 +136,33 @@ async def test_schedules_of_another_deployment_end_all_three(db: str, tmp_path: 
     await nothing_is_left(db)
 
 
-async def test_code_that_heeds_no_cancellation_ends_with_the_others_not_before_them(
+async def test_code_that_heeds_no_cancellation_ends_with_the_others_and_holds_up_none(
     db: str, database: Database, tmp_path: Path
 ) -> None:
     log = tmp_path / "runs"
     async with everything(tmp_path, db, PILLARS_DRAIN="200ms") as (process, _):
-        await sit.enqueue(str(log), str(tmp_path / "never"))
+        await deaf.enqueue(str(log))
         await until(lambda: len(lines(log, "began")) == 1)
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0, process.output
-    assert await ask(db, "select attempt + crashes from pillars.jobs where name = 'sit'") == 0
+    assert await ask(db, "select attempt + crashes from pillars.jobs where name = 'deaf'") == 0
     await nothing_is_left(db)
+
+
+async def test_changed_code_begins_all_three_again(db: str, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("__pycache__"))
+    with app(tmp_path, db, "all", "--reload", project=project, **LOCAL) as process:
+        await until(lambda: all(told(process, event) for event in READY))
+        front = project / "front.py"
+
+        def begun_again() -> bool:
+            if len(told(process, "web.ready")) == 1:
+                front.write_text(front.read_text() + "\n")
+            return all(len(told(process, event)) >= 2 for event in READY)
+
+        await until(begun_again, every=0.5)
+        assert process.process.poll() is None
 
 
 async def test_a_taken_port_and_a_broken_web_module_are_one_line_each(

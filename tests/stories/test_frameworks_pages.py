@@ -21,6 +21,13 @@ READY = ("web.ready", "worker.ready", "cron.ready")
 SERVED = {"HOST": "127.0.0.1", "PORT": "0", "PILLARS_LOCK": "5s", "PILLARS_SQL": "sql/app"}
 
 
+# A commit that fails: whoever has been told 201 by then was told wrong.
+LATE_REFUSAL = """
+create function refuse() returns trigger language plpgsql as $$ begin raise 'refused at the commit'; end $$;
+create constraint trigger late after insert on orders deferrable initially deferred for each row execute function refuse();
+"""
+
+
 def written(page: str, folder: Path) -> Path:
     """A project with every file that a page shows."""
     project = folder / page
@@ -100,6 +107,9 @@ async def test_the_app_of_the_fastapi_page(empty_db: str, tmp_path: Path) -> Non
         state = (await client.get(f"/receipts/{reminded.json()['job_id']}")).json()
         assert (reminded.status_code, state) == (202, {"state": "scheduled"})
         assert (await client.get("/prices")).json() == {"tea": 4}
+        await tell(db, LATE_REFUSAL)
+        assert (await client.post("/orders", params={"email": "late"})).status_code == 500
+        await tell(db, "drop trigger late on orders")
         assert (await client.get("/docs")).status_code == 200
         assert "/orders" in (await client.get("/openapi.json")).json()["paths"]
         await ours_answer(client)
