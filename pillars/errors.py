@@ -11,6 +11,7 @@
     |   |   `-- UnknownSchedule
     |   `-- NotConnected           work was enqueued before `app` or `pillars.connect()` opened a pool
     |-- SchemaError                the database's schema is not the one this code needs
+    |-- StartupFailed              the web app's lifespan did not begin
     |-- DatabaseTrouble            Postgres did not do as asked; `kind` says in which way
     |-- LockLost                   the job was given to another worker; nothing was written
     |-- JobEnded                   what `handle.result()` raises for a job that did not complete
@@ -48,6 +49,7 @@ __all__ = [
     "Retry",
     "SchemaError",
     "Snooze",
+    "StartupFailed",
     "Trouble",
     "Unknown",
     "UnknownJob",
@@ -166,6 +168,10 @@ class NotConnected(UsageError):
 
 class SchemaError(PillarsError):
     """The database's schema is not the one this code needs."""
+
+
+class StartupFailed(PillarsError):
+    """The web application did not start."""
 
 
 class Trouble(Enum):

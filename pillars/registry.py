@@ -158,10 +158,10 @@ def _import(name: str) -> ModuleType | Fault:
 
 def _fault(said: UsageError, cause: BaseException) -> Fault:
     said.__cause__ = cause
-    return Fault(said, _place(cause))
+    return Fault(said, place_of_error(cause))
 
 
-def _place(error: BaseException) -> str | None:
+def place_of_error(error: BaseException) -> str | None:
     """Where in the project it was raised; a library's own frames are of no help."""
     if isinstance(error, SyntaxError):
         return _shown(error.filename, error.lineno) if error.filename else None

@@ -1,17 +1,27 @@
 """People with connections of their own, of every kind that `connection=` takes, told alike."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
+import django
 import psycopg
 import sqlalchemy
+from django.conf import settings
+from django.db import connection, connections, transaction
+from django.db.utils import ConnectionHandler
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.ext.asyncio import async_scoped_session, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from pillars import Handle
 from pillars.jobs.definition import Job
+
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # a test may block its own loop for a moment
+settings.configure(USE_TZ=True, LOGGING_CONFIG=None)
+django.setup()
 
 
 class Caller:
@@ -32,6 +42,14 @@ class Caller:
         )
         if not self.now:
             await told
+
+
+class DjangoCaller(Caller):
+    """In a block of Django's own."""
+
+    async def tell(self, sql: str) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql)
 
 
 Opened = AbstractAsyncContextManager[Caller]
@@ -72,6 +90,24 @@ async def _psycopg(db: str) -> AsyncIterator[Caller]:
 async def _psycopg_now(db: str) -> AsyncIterator[Caller]:
     with psycopg.connect(db) as connection:
         yield Caller(connection, now=True)
+
+
+def _django(*, proxy: bool) -> Kind:
+    @asynccontextmanager
+    async def opened(db: str) -> AsyncIterator[Caller]:
+        options = conninfo_to_dict(db)
+        engine = "django.db.backends.postgresql"
+        databases = {
+            "default": {"ENGINE": engine, "NAME": options.pop("dbname"), "OPTIONS": options}
+        }
+        connections["default"] = ConnectionHandler(databases).create_connection("default")
+        try:
+            with transaction.atomic():
+                yield DjangoCaller(connection if proxy else connections["default"], now=True)
+        finally:
+            connections["default"].close()
+
+    return opened
 
 
 def _session(driver: str, *, scoped: bool = False) -> Kind:
@@ -138,5 +174,7 @@ KINDS: dict[str, Kind] = {
     "session on psycopg, blocking": _session_now(),
     "scoped session on psycopg, blocking": _session_now(scoped=True),
     "engine's connection on psycopg, blocking": _engine_connection_now,
+    "Django's, blocking": _django(proxy=True),
+    "Django's by its alias, blocking": _django(proxy=False),
 }
 AWAITED = {name: kind for name, kind in KINDS.items() if "blocking" not in name}

@@ -8,6 +8,7 @@ import click
 from pillars.cli.ending import ending
 from pillars.cli.job_commands import jobs
 from pillars.cli.operations import queues, schedules, workers
+from pillars.cli.shared import together
 from pillars.version import __version__
 
 
@@ -21,16 +22,39 @@ def main() -> None:
 
 
 def pillar_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that all three pillars take."""
+    """Options that all pillars take."""
     command = click.option("--reload", is_flag=True, hidden=True)(command)
     return click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")(
         command
     )
 
 
+web_options = together(
+    click.option(
+        "--host", metavar="HOST", help="Where to listen; 127.0.0.1 in dev, 0.0.0.0 in prod."
+    ),
+    click.option("--port", metavar="PORT", help="8000 unless PORT says otherwise."),
+)
+worker_options = together(
+    click.option(
+        "-q",
+        "--queues",
+        metavar="NAME[:SLOTS],...",
+        help="Serve only these queues; without it every queue.",
+    ),
+    click.option("-c", "--concurrency", metavar="N", help="How many async jobs at once; 100."),
+    click.option("--threads", metavar="N", help="How many thread jobs at once; 8."),
+    click.option(
+        "--drain", metavar="TIME", help="How long running jobs may finish after a stop; 25s."
+    ),
+)
+health_option = click.option(
+    "--health-port", metavar="PORT", help="Serve health and metrics there."
+)
+
+
 @main.command()
-@click.option("--host", metavar="HOST", help="Where to listen; 127.0.0.1 in dev, 0.0.0.0 in prod.")
-@click.option("--port", metavar="PORT", help="8000 unless PORT says otherwise.")
+@web_options
 @pillar_options
 @ending
 def web(**flags: Any) -> int:
@@ -39,16 +63,8 @@ def web(**flags: Any) -> int:
 
 
 @main.command()
-@click.option(
-    "-q",
-    "--queues",
-    metavar="NAME[:SLOTS],...",
-    help="Serve only these queues; without it every queue.",
-)
-@click.option("-c", "--concurrency", metavar="N", help="How many async jobs at once; 100.")
-@click.option("--threads", metavar="N", help="How many thread jobs at once; 8.")
-@click.option("--drain", metavar="TIME", help="How long running jobs may finish after a stop; 25s.")
-@click.option("--health-port", metavar="PORT", help="Serve health and metrics there.")
+@worker_options
+@health_option
 @pillar_options
 @ending
 def worker(**flags: Any) -> int:
@@ -57,12 +73,23 @@ def worker(**flags: Any) -> int:
 
 
 @main.command()
-@click.option("--health-port", metavar="PORT", help="Serve health and metrics there.")
+@health_option
 @pillar_options
 @ending
 def cron(**flags: Any) -> int:
     """Enqueue what your schedules say; start as many as you like, one leads."""
     return _pillar("cron", flags)
+
+
+@main.command(name="all")
+@web_options
+@worker_options
+@health_option
+@pillar_options
+@ending
+def all_(**flags: Any) -> int:
+    """Run web, worker and cron in one process, for the smallest machines."""
+    return _pillar("all", flags)
 
 
 @main.command()
@@ -172,10 +199,10 @@ def reset(*, yes: bool) -> int:
     return database.reset(yes=yes)
 
 
-def _pillar(role: str, flags: dict[str, Any]) -> int:
+def _pillar(command: str, flags: dict[str, Any]) -> int:
     from pillars.cli.serving import run
 
     reload = bool(flags.pop("reload"))
     return run(
-        role, {name: value for name, value in flags.items() if value is not None}, reload=reload
+        command, {name: value for name, value in flags.items() if value is not None}, reload=reload
     )

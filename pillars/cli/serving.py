@@ -1,10 +1,12 @@
-"""`app web`, `app worker`, `app cron`: one process each, wired here."""
+"""`app web`, `app worker`, `app cron`, one process each, and `app all`, one for the three: wired here."""
 
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any
 
 import anyio
 
@@ -16,22 +18,25 @@ from pillars.errors import PillarsError
 from pillars.jobs.connected import using
 from pillars.registry import Registry
 from pillars.service.presence import define, stay
-from pillars.service.process import DONE, Process, Role
-from pillars.service.running import Run, leave, supervise
+from pillars.service.process import DONE, Process, Role, together
+from pillars.service.running import Pillar, Run, leave, supervise
 from pillars.settings import Settings
 from pillars.store.database import Database
 
+ROLES: Mapping[str, tuple[Role, ...]] = MappingProxyType(
+    {"web": ("web",), "worker": ("worker",), "cron": ("cron",), "all": ("web", "worker", "cron")}
+)
 HINT = "no jobs yet: write jobs/hello.py with `from pillars import job` and `@job async def hello() -> str: ...`"
 
 
-def run(role: str, flags: dict[str, Any], *, reload: bool) -> int:
-    """Run one pillar until it is told to stop; returns its exit code."""
+def run(command: str, flags: dict[str, Any], *, reload: bool) -> int:
+    """Run the pillars of a command until they are told to stop; returns the exit code."""
     began_with = dict(os.environ)
-    settings = settings_of(role, flags)
-    anyio.run(_require_ports, role, settings)
+    settings = settings_of(command, flags)
+    anyio.run(_require_ports, command, settings)
     lend_dotenv(settings)
     with postgres(settings) as found:
-        serve = partial(_serve, cast("Role", role), settings, found, reload=reload)
+        serve = partial(_serve, command, settings, found, reload=reload)
         options = {"use_uvloop": settings.loop == "uvloop"}
         try:
             code, again = anyio.run(serve, backend_options=options)
@@ -43,88 +48,96 @@ def run(role: str, flags: dict[str, Any], *, reload: bool) -> int:
     return code
 
 
-async def _require_ports(role: str, settings: Settings) -> None:
+async def _require_ports(command: str, settings: Settings) -> None:
     """Before a database is asked for anything: raise `ConfigurationError` where a port of ours is taken."""
-    if role != "web" and settings.health_port is None:
+    health_port = _health_port(command, settings)
+    if "web" not in ROLES[command] and health_port is None:
         return
-    from pillars.service.serving import require_port
+    from pillars.service.serving import require_port  # not for a worker that serves nothing
 
-    if role == "web":
+    if "web" in ROLES[command]:
         await require_port(settings.host, settings.port)
-    elif settings.health_port is not None:
-        await require_port(
-            settings.health_host, settings.health_port, setting="PILLARS_HEALTH_PORT"
-        )
+    if health_port is not None:
+        await require_port(settings.health_host, health_port, setting="PILLARS_HEALTH_PORT")
+
+
+def _health_port(command: str, settings: Settings) -> int | None:
+    """Where health is served by itself: `app web` has it among its routes, `app all` may have both."""
+    return None if command == "web" else settings.health_port
 
 
 async def _serve(
-    role: Role, settings: Settings, found: Postgres, *, reload: bool
+    command: str, settings: Settings, found: Postgres, *, reload: bool
 ) -> tuple[int, bool]:
-    """Run the pillar; returns its exit code, and whether to begin again with changed code."""
+    """Run the pillars; returns the exit code, and whether to begin again with changed code."""
     began_at = time.time()
     await make_ready(settings, found)
     try:
-        defined, app = _defined(role, settings), _web_app(role, settings)
+        defined, app = _defined(ROLES[command], settings), _web_app(ROLES[command], settings)
     except PillarsError as error:
         if not reload:
             raise
         await _until_mended(settings, error, began_at)
         return DONE, True
     database = Database(
-        found.url, direct_url=found.direct_url, size=settings.pool, role=role, revive=found.revive
+        found.url,
+        direct_url=found.direct_url,
+        size=settings.pool,
+        role=command,
+        revive=found.revive,
     )
-    process = Process(role, settings, database)
+    processes = together(ROLES[command], settings, database)
     async with using(database):
-        pillar, companions = await _wire(process, defined, app)
-        changes = _Changes(process, began_at)
-        if reload:
-            companions.append(changes.watch)
-        code = await supervise(
-            process, pillar.run, *companions, abort=getattr(pillar, "abort", None)
-        )
+        await define(processes[0], defined.known.values())
+        pillars = [_pillar(process, defined, app) for process in processes]
+        changes = _Changes(processes[0], began_at)
+        companions = _companions(command, processes) + ([changes.watch] if reload else [])
+        code = await supervise(pillars, *companions, name=command)
     return code, changes.seen and code == DONE
 
 
-def _defined(role: Role, settings: Settings) -> Registry:
-    web = settings.web.partition(":")[0] if settings.web and role != "web" else None
+def _defined(roles: Sequence[Role], settings: Settings) -> Registry:
+    web = settings.web.partition(":")[0] if settings.web and "web" not in roles else None
     found = registry.load(
         project=settings.project, jobs=settings.jobs, crons=settings.crons, leave=web
     )
-    if not found.jobs and role == "worker" and settings.env == "dev":
+    if not found.jobs and "worker" in roles and settings.env == "dev":
         log.get("pillars.worker").warning(log.Event.DEFINITION_MISSING, hint=HINT)
     return found
 
 
-def _web_app(role: Role, settings: Settings) -> Any:
+def _web_app(roles: Sequence[Role], settings: Settings) -> Any:
     """The user's ASGI app, which only the web pillar imports."""
-    if role != "web" or settings.web is None:
+    if "web" not in roles or settings.web is None:
         return None
     return registry.web_app(settings.web, project=settings.project)
 
 
-async def _wire(process: Process, defined: Registry, app: Any) -> tuple[Any, list[Run]]:
-    """The pillar of this process, and what runs beside it."""
-    if process.role == "worker":
-        from pillars.worker.pillar import Worker
+def _pillar(process: Process, defined: Registry, app: Any) -> Pillar:
+    """The pillar of a process; what the others need is not imported."""
+    match process.role:
+        case "worker":
+            from pillars.worker.pillar import Worker
 
-        return Worker(process, defined.known), _health(process)
-    await define(process, defined.known.values())
-    if process.role == "cron":
-        from pillars.cron.pillar import Cron
+            return Worker(process, defined.known)
+        case "cron":
+            from pillars.cron.pillar import Cron
 
-        return Cron(process, list(defined.schedules.values())), _health(process)
-    from pillars.web.pillar import Web
+            return Cron(process, list(defined.schedules.values()))
+        case "web":
+            from pillars.web.pillar import Web
 
-    return Web(process, app, jobs=defined.jobs), [partial(stay, process)]
+            return Web(process, app, jobs=defined.jobs)
 
 
-def _health(process: Process) -> list[Run]:
-    """Health on a port of its own, for worker and cron; no web library is loaded without one."""
-    if process.settings.health_port is None:
-        return []
-    from pillars.service.health import serve_health
+def _companions(command: str, processes: Sequence[Process]) -> list[Run]:
+    """What runs beside the pillars: the web's row, and health on a port of its own, without which a worker loads no web library."""
+    companions: list[Run] = [partial(stay, one) for one in processes if one.role == "web"]
+    if _health_port(command, processes[0].settings) is not None:
+        from pillars.service.health import serve_health
 
-    return [partial(serve_health, process)]
+        companions.append(partial(serve_health, processes[0]))
+    return companions
 
 
 class _Changes:

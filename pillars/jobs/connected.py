@@ -15,10 +15,14 @@ _of_task: ContextVar[Database] = ContextVar("pillars_database")
 
 def current() -> Database:
     """The database of the innermost `connect()`, else of the running pillar; raises `NotConnected`."""
-    found = _of_task.get(None) or (_of_process[-1] if _of_process else None)
+    found = _known()
     if found is None:
         raise NotConnected
     return found
+
+
+def _known() -> Database | None:
+    return _of_task.get(None) or (_of_process[-1] if _of_process else None)
 
 
 @asynccontextmanager
@@ -41,7 +45,8 @@ async def connect(url: str | None = None) -> AsyncIterator[None]:
     """Let code outside `app` enqueue jobs and await their results, for the block.
 
     `url` is a Postgres URL; without one, `DATABASE_URL` and the other settings decide, as for `app`. Nothing is migrated, and
-    no connection is made before one is needed. Raises `NotConnected` where there is no URL, and `ConfigurationError`.
+    no connection is made before one is needed. Where this loop is connected to that database already nothing is opened: one
+    lifespan serves under `app web` and under any other server. Raises `NotConnected` where there is no URL, and `ConfigurationError`.
     """
     settings = load()
     address = url or settings.database_url
@@ -49,6 +54,10 @@ async def connect(url: str | None = None) -> AsyncIterator[None]:
         raise NotConnected(
             "no database: pass pillars.connect(url), or set DATABASE_URL (of app dev: DATABASE_URL=$(app db url))"
         )
+    known = _known()
+    if known is not None and known.serves(address):
+        yield
+        return
     direct = settings.database_direct_url if url is None else None
     async with using(Database(address, direct_url=direct, size=settings.pool)):
         yield

@@ -126,9 +126,9 @@ class Job(Generic[P, R]):
 
         `run_at` (aware) or `run_in` is not before; `expires_in` counts from then, and a job that was not begun by its end
         is not run any more (once begun, it never expires, however long it waits for its next try); `timeout=None` means no
-        limit; `context` is why, for people; `connection` is an open connection or session of asyncpg, psycopg 3 or SQLAlchemy:
-        the job exists exactly when its transaction commits, at once where it has none, and what its driver raises is left as it is.
-        Raises `UsageError` for an option that is out of range, a time without a zone, or both of `run_at` and `run_in`.
+        limit; `context` is why, for people; `connection` is an open connection or session of asyncpg, psycopg 3, SQLAlchemy or
+        Django: the job exists exactly when its transaction commits, at once where it has none, and what its driver raises is left
+        as it is. Raises `UsageError` for an option that is out of range, a time without a zone, or both of `run_at` and `run_in`.
         """
         if run_at is not None and run_in is not None:
             raise UsageError("run_at and run_in: expected one of them, got both")

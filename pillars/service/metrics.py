@@ -27,8 +27,10 @@ class Metric(Generic[Source]):
     help: str
     read: Callable[[Source], Samples]
 
-    def of(self, source: Source) -> Family:
-        return Family(self.name, self.kind, self.labels, self.help, self.read(source))
+    def of(self, *sources: Source) -> Family:
+        """Its samples, of several sources together: those that count together say the same under the same labels."""
+        samples = {labels: one for each in sources for labels, one in self.read(each).items()}
+        return Family(self.name, self.kind, self.labels, self.help, samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +128,9 @@ OF_PROCESS: tuple[Metric[Process], ...] = (
         lambda process: _alone(process.tally.began_at),
     ),
     Metric(
-        "pillars_process_ready", "gauge", (),
+        "pillars_process_ready", "gauge", ("role",),
         "1 while this process serves, claims or ticks, and has not been asked to stop.",
-        lambda process: _alone(process.ready and not process.stopping.is_set()),
+        lambda process: {(process.role,): process.ready and not process.stopping.is_set()},
     ),
     Metric(
         "pillars_attempts_total", "counter", ("job", "outcome"),
@@ -253,6 +255,7 @@ OF_DATABASE: tuple[Metric[Seen], ...] = (
 
 
 def families(process: Process, seen: Seen | None) -> list[Family]:
-    """All that can be told, in a fixed order; nothing of the database where it was not `seen`."""
+    """All that can be told, of the pillars beside too, in a fixed order; nothing of the database where it was not `seen`."""
+    of_process = [metric.of(process, *process.beside) for metric in OF_PROCESS]
     of_database = [] if seen is None else [metric.of(seen) for metric in OF_DATABASE]
-    return [*(metric.of(process) for metric in OF_PROCESS), UP.of(seen), *of_database]
+    return [*of_process, UP.of(seen), *of_database]

@@ -1,7 +1,8 @@
-"""One process of a web application: what the three pillars have in common while they run."""
+"""One pillar's process: what web, worker and cron have in common while they run."""
 
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID, uuid4
@@ -21,8 +22,10 @@ DONE, FAILED, USAGE, FENCED, INTERRUPTED = 0, 1, 2, 75, 130
 class Process:
     """A pillar's process: who it is, what it was told, how far it is.
 
-    `stopping` is set when a signal asks for a drain; a pillar's `run()` then finishes and returns. `ready` is true while it serves
-    or claims. `listening` is true while the wake-up listener has proved itself, None where there is none.
+    `stopping` is set when a signal asks for a drain; a pillar's `run()` then finishes and returns. `ended` is set once it has done
+    all that it will do, which code of the user's may outlive that heeds no cancellation. `ready` is true while it serves or
+    claims. `listening` is true while the wake-up listener has proved itself, None where there is none. `beside` are the other
+    pillars of `app all`: one process of the system, with one `stopping` and one `tally`.
     """
 
     role: Role
@@ -30,10 +33,12 @@ class Process:
     database: Database
     worker_id: UUID = field(default_factory=uuid4)
     stopping: anyio.Event = field(default_factory=anyio.Event)
+    ended: anyio.Event = field(default_factory=anyio.Event)
     ready: bool = False
     listening: bool | None = None
     leads: bool = False
     tally: Tally = field(default_factory=Tally)
+    beside: Sequence["Process"] = ()
     host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
 
@@ -41,3 +46,12 @@ class Process:
     def commit(self) -> str:
         """The release's commit, 7 characters, or "local"."""
         return (self.settings.git_commit_sha or "local")[:7]
+
+
+def together(roles: Sequence[Role], settings: Settings, database: Database) -> list[Process]:
+    """A process for each of these pillars, which share this process of the system: they stop together and count together."""
+    stopping, tally = anyio.Event(), Tally()
+    made = [Process(role, settings, database, stopping=stopping, tally=tally) for role in roles]
+    for one in made:
+        one.beside = [other for other in made if other is not one]
+    return made

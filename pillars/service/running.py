@@ -1,16 +1,16 @@
-"""Running a pillar: its signals, its end, its exit code."""
+"""Running pillars: their signals, their end, their exit code."""
 
 import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 import anyio
 
 from pillars import log
-from pillars.service.process import DONE, INTERRUPTED, Process
+from pillars.service.process import DONE, FAILED, INTERRUPTED, Process
 
 SECOND_INTERRUPT = 1.0  # seconds after the first before another SIGINT means force: a terminal may send two at once
 LAST_WORDS = 1.0  # seconds that a forced end has to give jobs back
@@ -18,51 +18,98 @@ LAST_WORDS = 1.0  # seconds that a forced end has to give jobs back
 Run = Callable[[], Coroutine[Any, Any, None]]
 
 
-async def supervise(process: Process, run: Run, *companions: Run, abort: Run | None = None) -> int:
-    """Run a pillar until it ends or a signal asks for its drain; returns the exit code.
+class Pillar(Protocol):
+    """Web, worker or cron. One that has an `abort` gives back by it at once what it can."""
 
-    SIGTERM may repeat and means drain. A second SIGINT means now: `abort` gives back what it can within a second.
-    `companions` run beside the pillar and are cancelled once it has ended.
+    @property
+    def process(self) -> Process: ...
+    async def run(self) -> None: ...
+
+
+async def supervise(pillars: Sequence[Pillar], *companions: Run, name: str) -> int:
+    """Run pillars until they end or a signal asks for their drain; returns the exit code, or raises what one of them raised.
+
+    They stand and fall together: where one ends or fails, the others drain as at a signal. SIGTERM may repeat and means drain.
+    A second SIGINT means now: each `abort` has a second. `companions` run beside the pillars and are cancelled once those have
+    ended. `name` is what was started, for the log.
     """
-    async with anyio.create_task_group() as group:
+    return await _Watch(pillars, name).over(companions)
 
-        async def pillar() -> None:
+
+class _Watch:
+    """What happens to pillars that stand and fall together."""
+
+    def __init__(self, pillars: Sequence[Pillar], name: str) -> None:
+        self._pillars = pillars
+        self._name = name
+        self._stopping = pillars[0].process.stopping
+        self._returned = 0
+        self._failures: list[Exception] = []
+
+    async def over(self, companions: Sequence[Run]) -> int:
+        async with anyio.create_task_group() as standing:
+            for pillar in self._pillars:
+                standing.start_soon(self._stand, pillar, name=pillar.process.role)
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._heed_signals, name="signals")
+                for companion in companions:
+                    beside.start_soon(self._attempt, companion, "companion", name="companion")
+                for pillar in self._pillars:
+                    await pillar.process.ended.wait()
+                beside.cancel_scope.cancel()
+            if self._returned < len(self._pillars):  # the task group would wait for ever
+                leave(FAILED if self._failures else DONE)
+        if len(self._failures) > 1:
+            raise ExceptionGroup("pillars failed", self._failures)
+        if self._failures:
+            raise self._failures[0]
+        return DONE
+
+    async def _stand(self, pillar: Pillar) -> None:
+        await self._attempt(pillar.run, pillar.process.role)
+        self._returned += 1
+        self._stopping.set()
+        pillar.process.ended.set()
+
+    async def _attempt(self, run: Run, what: str) -> None:
+        """What fails is kept until the others have drained."""
+        try:
             await run()
-            group.cancel_scope.cancel()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others end in good order
+            self._failures.append(error)
+            if what != self._name and not self._stopping.is_set():
+                log.get("pillars.service").error(
+                    log.Event.SERVICE_DRAINING, role=what, error=f"{type(error).__name__}: {error}"
+                )
+            self._stopping.set()
 
-        async def watch() -> None:
-            # Caught to the very end: one more Ctrl-C must not break off what is given back.
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                await _until_forced(process, signals)
-                if abort is not None:
-                    with anyio.move_on_after(LAST_WORDS, shield=True):
+    async def _heed_signals(self) -> None:
+        # Caught to the very end: one more Ctrl-C must not break off what is given back.
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            await self._interrupted(signals)
+            with anyio.move_on_after(LAST_WORDS, shield=True):
+                for pillar in self._pillars:
+                    if abort := getattr(pillar, "abort", None):
                         await abort()
-                # At once: code that swallows its cancellation would hold up the task group.
-                leave(INTERRUPTED)
+            # At once: code that swallows its cancellation would hold up the task group.
+            leave(INTERRUPTED)
 
-        group.start_soon(watch, name="signals")
-        for companion in companions:
-            group.start_soon(companion, name="companion")
-        group.start_soon(pillar, name=process.role)
-    return DONE
-
-
-async def _until_forced(process: Process, signals: AsyncIterator[signal.Signals]) -> None:
-    """Set `stopping` at the first signal; return at the SIGINT that means force."""
-    interrupted_at: float | None = None
-    async for number in signals:
-        if number == signal.SIGINT:
-            now = time.monotonic()
-            if interrupted_at is not None and now - interrupted_at >= SECOND_INTERRUPT:
-                return
-            interrupted_at = interrupted_at or now
-        if not process.stopping.is_set():
-            log.get("pillars.service").info(
-                log.Event.SERVICE_DRAINING,
-                role=process.role,
-                signal=signal.Signals(number).name,
-            )
-            process.stopping.set()
+    async def _interrupted(self, signals: AsyncIterator[signal.Signals]) -> None:
+        """Set `stopping` at the first signal; return at the SIGINT that means force."""
+        interrupted_at: float | None = None
+        async for number in signals:
+            if number == signal.SIGINT:
+                now = time.monotonic()
+                if interrupted_at is not None and now - interrupted_at >= SECOND_INTERRUPT:
+                    return
+                interrupted_at = interrupted_at or now
+            if not self._stopping.is_set():
+                log.get("pillars.service").info(
+                    log.Event.SERVICE_DRAINING,
+                    role=self._name,
+                    signal=signal.Signals(number).name,
+                )
+                self._stopping.set()
 
 
 def leave(code: int) -> None:

@@ -1,6 +1,7 @@
 """uvicorn inside our task group: our signals, our sockets, errors instead of exits."""
 
 import errno
+import logging
 import math
 import socket
 from collections.abc import Callable, Generator, Sequence
@@ -12,7 +13,8 @@ import anyio
 import uvicorn
 from uvicorn import Config
 
-from pillars.errors import ConfigurationError
+from pillars.errors import ConfigurationError, PillarsError, StartupFailed
+from pillars.registry import place_of_error
 from pillars.service.farewell import ASGIApp, Farewell, Message, Receive, Scope, Send
 
 TICK = 1.0  # seconds; uvicorn renews the Date header by it
@@ -39,7 +41,8 @@ async def serve(
 
     From `stopping` on it goes on accepting for `pause`, so that a load balancer sees readiness fail before it meets a closed
     port; requests under way then have `grace`, event streams end at once. A cancellation closes everything. Raises
-    `ConfigurationError` where the address cannot be had (`setting` names the port's) or the app's start-up fails.
+    `ConfigurationError` where the address cannot be had (`setting` names the port's), `StartupFailed` where the app's lifespan
+    says so.
     """
     sockets = await bind(host, port, setting=setting)
     startup = _Startup(Farewell(app, stopping))
@@ -49,7 +52,7 @@ async def serve(
         pause=pause,
         started=lambda: started(url(sockets[0])),
     )
-    failure: ConfigurationError | None = None
+    failure: PillarsError | None = None
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(_end_late, group.cancel_scope, stopping, pause + grace + EXIT_MARGIN)
@@ -148,12 +151,12 @@ def _config(app: ASGIApp, grace: timedelta) -> Config:
 
 async def _served(
     server: "_Server", sockets: Sequence[socket.socket], startup: "_Startup", setting: str
-) -> ConfigurationError | None:
+) -> PillarsError | None:
     """Serve to the end; returns why it could not begin."""
     try:
         await server.serve(list(sockets))
     except SystemExit:  # uvicorn's only word for a start-up that failed
-        return ConfigurationError(f"the web application did not start: {startup.failure}")
+        return StartupFailed(f"the web application did not start: {startup.failure}")
     except OSError as error:  # bound by two, the port goes to whoever listens first
         if server.started:
             raise
@@ -169,19 +172,34 @@ async def _end_late(scope: anyio.CancelScope, stopping: anyio.Event, after: time
 
 
 class _Startup:
-    """Keeps what the app says when its start-up fails."""
+    """Keeps what the app says when its start-up fails, and where in its code that is where it raises too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.failure = "its lifespan said so without a reason"
+        self._said = "its lifespan said so without a reason"
+        self._place: str | None = None
+
+    @property
+    def failure(self) -> str:
+        return f"{self._said} ({self._place})" if self._place else self._said
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def heard(message: Message) -> None:
             if message["type"] == "lifespan.startup.failed" and message.get("message"):
-                self.failure = str(message["message"]).strip().rpartition("\n")[2]
+                self._said = str(message["message"]).strip().rpartition("\n")[2]
             await send(message)
 
-        await self._app(scope, receive, heard if scope["type"] == "lifespan" else send)
+        try:
+            await self._app(scope, receive, heard)
+        except Exception as error:
+            self._place = place_of_error(error)
+            raise
 
 
 class _Server(uvicorn.Server):
@@ -205,7 +223,8 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        with _unsaid():
+            await super().startup(sockets)
         self._told()
 
     async def main_loop(self) -> None:
@@ -224,3 +243,18 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
         for task in self.server_state.tasks:
             task.cancel()
+
+
+@contextmanager
+def _unsaid() -> Generator[None, None, None]:
+    """Of a start-up that fails we have a line of our own; uvicorn's are two, and a traceback."""
+
+    def nothing(_record: logging.LogRecord) -> bool:
+        return False
+
+    logger = logging.getLogger("uvicorn.error")
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)

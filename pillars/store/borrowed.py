@@ -1,8 +1,9 @@
 """Other people's connections, for statements of ours inside their transaction.
 
-asyncpg's, psycopg's (3.2 or newer) and SQLAlchemy's are recognised without importing what may not be installed. SQLAlchemy is asked
-through the very object that was passed, never through the driver's connection under it: until a session's own first statement that
-one stands outside the session's transaction, and what is written through it survives a rollback.
+asyncpg's, psycopg's (3.2 or newer), SQLAlchemy's and Django's are recognised without importing what may not be installed. SQLAlchemy
+is asked through the very object that was passed, never through the driver's connection under it: until a session's own first
+statement that one stands outside the session's transaction, and what is written through it survives a rollback. Django's own
+connection may not be open yet, refuses statements in a block that is to be rolled back, and gives the driver's errors its own names.
 
 The transaction is the caller's, so its timeouts hold, none of ours, and what its driver raises travels as it is: whoever repeats a
 transaction on a serialization failure must recognise one. Without a transaction (asyncpg outside a block, autocommit elsewhere) each
@@ -102,6 +103,18 @@ def _psycopg_now(connection: Any, statement: Portable[Any], arguments: Arguments
     return found
 
 
+def _django_now(connection: Any, statement: Portable[Any], arguments: Arguments) -> Answer:
+    if connection.vendor != "postgresql":
+        raise UsageError(f"connection: expected one to Postgres, got one to {connection.vendor}")
+    connection.ensure_connection()
+    if not PSYCOPG.covers(connection.connection):
+        driver = type(connection.connection).__module__.partition(".")[0]
+        raise UsageError(f"connection: expected Django's on psycopg 3, got it on {driver}")
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors:
+        return _psycopg_now(connection.connection, statement, arguments)
+
+
 async def _sqlalchemy(connection: Any, statement: Portable[Any], arguments: Arguments) -> Answer:
     text = _sqlalchemy_text(connection, statement)
     found: Answer = (await connection.execute(text, arguments)).all()
@@ -122,8 +135,11 @@ AWAITED: dict[Kind, Run] = {
     Kind("sqlalchemy.ext.asyncio", "AsyncConnection"): _sqlalchemy,
     Kind("sqlalchemy.ext.asyncio", "async_scoped_session"): _sqlalchemy,
 }
+PSYCOPG = Kind("psycopg", "Connection")
 BLOCKING: dict[Kind, RunNow] = {
-    Kind("psycopg", "Connection"): _psycopg_now,
+    PSYCOPG: _psycopg_now,
+    Kind("django.utils.connection", "ConnectionProxy"): _django_now,
+    Kind("django.db.backends.base.base", "BaseDatabaseWrapper"): _django_now,
     Kind("sqlalchemy.orm", "Session"): _sqlalchemy_now,
     Kind("sqlalchemy", "Connection"): _sqlalchemy_now,
     Kind("sqlalchemy.orm", "scoped_session"): _sqlalchemy_now,
@@ -164,6 +180,6 @@ def _refusal(
         if kind.covers(connection):
             return UsageError(f"connection: expected one that is {wanted}, got {kind}; {otherwise}")
     return UsageError(
-        "connection: expected an open connection or session of asyncpg, psycopg 3 or SQLAlchemy, "
+        "connection: expected an open connection or session of asyncpg, psycopg 3, SQLAlchemy or Django, "
         f"got {type(connection).__name__}"
     )

@@ -57,6 +57,10 @@ class Database:
             raise NotConnected
         return self._loop
 
+    def serves(self, url: str) -> bool:
+        """Whether this is that database, open to code on the running loop."""
+        return self.address.url == url and self._loop is asyncio.get_running_loop()
+
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Database"]:
         """Hold the pools for the block; no connection is made before one is needed."""
@@ -69,5 +73,6 @@ class Database:
             with anyio.move_on_after(FAREWELL, shield=True):
                 await self.results.close()
                 await self.wakeups.close()
+            self._loop = None
             await self.pool.close()
             await self.runtime.close()

@@ -32,32 +32,32 @@ class Web:
     def __init__(
         self, process: Process, app: object | None, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
     ) -> None:
-        self._process = process
+        self.process = process
         theirs = welcome.application(process.settings) if app is None else checked_app(app)
         ours = routes.application(process, jobs=jobs)
         self.asgi: ASGIApp = Requests(Dispatcher(ours, theirs), process.tally)
 
     async def run(self) -> None:
         """Serve; from `process.stopping` on readiness fails, then what is under way is finished."""
-        settings = self._process.settings
+        settings = self.process.settings
         pause = timedelta(0) if settings.env == "dev" else min(PAUSE, settings.drain / 4)
         try:
             await serve(
                 self.asgi,
                 host=settings.host,
                 port=settings.port,
-                stopping=self._process.stopping,
+                stopping=self.process.stopping,
                 started=self._started,
                 grace=settings.drain - pause,
                 pause=pause,
             )
         finally:
-            self._process.ready = False
+            self.process.ready = False
 
     def _started(self, url: str) -> None:
-        self._process.ready = True
+        self.process.ready = True
         log.get("pillars.web").info(log.Event.WEB_READY, url=url)
-        told = self._process.settings
+        told = self.process.settings
         if not (told.token or told.view_token or is_loopback(told.host)):
             warning = f"no token is set and HOST is {told.host}: all but health is answered with 401; set PILLARS_TOKEN"
             log.get("pillars.settings").warning(log.Event.SETTINGS_DOUBTFUL, warning=warning)
@@ -70,6 +70,6 @@ def checked_app(app: object) -> ASGIApp:
     except (TypeError, ValueError):
         raise ConfigurationError(
             "[tool.pillars] web: expected an ASGI application, called with scope, receive and send, "
-            f"got {type(app).__name__}; wrap a WSGI one (Flask) as asgiref.wsgi.WsgiToAsgi(app)"
+            f"got {type(app).__name__}; wrap a WSGI one (Flask) as a2wsgi.WSGIMiddleware(app)"
         ) from None
     return cast("ASGIApp", app)

@@ -13,9 +13,8 @@ from pillars.errors import DatabaseTrouble
 from pillars.jobs.canary import BUILT_IN
 from pillars.jobs.definition import Job
 from pillars.service.presence import appear, define, leave
-from pillars.service.process import DONE, Process
+from pillars.service.process import Process
 from pillars.service.pruning import Pruner
-from pillars.service.running import leave as end_process
 from pillars.store import history
 from pillars.store.claiming import Claimed
 from pillars.store.listener import Listener
@@ -48,13 +47,7 @@ LAST_STEPS = 1.0  # seconds to end the heartbeat and take our row away; a databa
 class Worker:
     """One worker process. `run()` returns once it has drained."""
 
-    def __init__(
-        self,
-        process: Process,
-        jobs: Mapping[str, Job[..., Any]],
-        *,
-        end: Callable[[int], None] = end_process,
-    ) -> None:
+    def __init__(self, process: Process, jobs: Mapping[str, Job[..., Any]]) -> None:
         settings = process.settings
         wanted = {"async": settings.concurrency, "thread": settings.threads}
         kinds = {
@@ -63,7 +56,6 @@ class Worker:
         queues = dict(settings.queues) if settings.queues else None
         self.process = process
         self.jobs = jobs
-        self._end = end
         self.slots = Slots(kinds, queues)
         process.tally.slots, process.tally.taken = self.slots.kinds, self.slots.taken
         self.holdings = Holdings(settings.trust)
@@ -112,9 +104,9 @@ class Worker:
                     await self.claimer.run()
                 self.process.ready = False
                 await self._drain()
-                if self._stubborn:  # the task group would wait for it for ever
+                if self._stubborn:  # the task group will wait for it for ever
                     await self._part(heartbeat)
-                    self._end(DONE)
+                    self.process.ended.set()
                 crew.cancel_scope.cancel()
         finally:
             await self._part(heartbeat)

@@ -47,7 +47,7 @@ async def test_ticks_and_the_lead_are_counted(stage: Stage) -> None:
     assert figures.of("pillars_swept_jobs_total", outcome="rescued") == 0
     assert figures.of("pillars_claims_total") is None
     after = await scraper(process)()
-    assert (after.of("pillars_leads"), after.of("pillars_process_ready")) == (0, 0)
+    assert (after.of("pillars_leads"), after.of("pillars_process_ready", role="cron")) == (0, 0)
 
 
 async def test_a_leaders_sweep_counts_what_it_rescued(stage: Stage) -> None:

@@ -146,6 +146,15 @@ async def test_a_port_in_use_is_found_before_the_database_is_asked(tmp_path: Pat
             assert f"port {port} is in use; set PILLARS_HEALTH_PORT" in worker.output
 
 
+async def test_a_lifespan_that_fails_is_one_line_with_its_place(db: str, tmp_path: Path) -> None:
+    environ = {"HOST": "127.0.0.1", "PORT": "0", "PILLARS_WEB": "front:app"}
+    with app(tmp_path, db, "web", project=PROJECT, FAILS_AT=str(tmp_path), **environ) as web:
+        assert await web.ended() == 1
+        assert web.output == (
+            "app: the web application did not start: RuntimeError: no licence key (front.py:20)\n"
+        )
+
+
 async def test_migrate_tells_of_unknown_names_as_pillars_do(db: str, tmp_path: Path) -> None:
     with app(tmp_path, db, "migrate", "--check", PILLARS_LOK="5s") as check:
         assert await check.ended() == 0

@@ -137,7 +137,7 @@ def test_the_place_of_a_mistake_is_the_apps_line_also_where_the_runtime_stands_i
     monkeypatch.syspath_prepend(str(ROOT))
     with pytest.raises(DefinitionError) as refused:
         crontab("0 25 * * *", registry_sample)
-    place = registry._place(refused.value)
+    place = registry.place_of_error(refused.value)
     assert place is not None
     assert place.startswith("tests/process/test_registry.py:")
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import django.db
 import psycopg
 import pytest
 import sqlalchemy
@@ -321,6 +322,20 @@ class TestErrors:
         assert not isinstance(raised.value, PillarsError)
         assert await count(db) == 0
 
+    async def test_a_block_of_django_that_is_to_be_rolled_back_takes_no_job(self, db: str) -> None:
+        async with KINDS["Django's, blocking"](db) as caller:
+            django.db.transaction.set_rollback(True)
+            with pytest.raises(django.db.transaction.TransactionManagementError):
+                await caller.enqueue(work)
+        assert await count(db) == 0
+
+    async def test_an_error_on_djangos_connection_has_djangos_name(self, db: str) -> None:
+        async with asking(db) as other:
+            await other.execute("alter table pillars.jobs add check (queue <> 'refused')")
+        with pytest.raises(django.db.utils.IntegrityError):
+            async with KINDS["Django's, blocking"](db) as caller:
+                await caller.enqueue(work, queue="refused")
+
     async def test_a_closed_connection_says_so_in_the_drivers_words(self, db: str) -> None:
         async with asking(db) as connection:
             pass
@@ -344,7 +359,7 @@ class TestWhatIsNoConnection:
             (ENGINE, "got sqlalchemy's Engine; pass a connection of it"),
             (async_sessionmaker(ASYNC_ENGINE), "async_sessionmaker; pass a session of it"),
             (sessionmaker(ENGINE), "got sqlalchemy's sessionmaker; pass a session of it"),
-            ("postgresql://", "asyncpg, psycopg 3 or SQLAlchemy, got str"),
+            ("postgresql://", "asyncpg, psycopg 3, SQLAlchemy or Django, got str"),
         ],
     )
     async def test_it_is_refused_in_one_line_that_says_what_to_pass(
@@ -376,6 +391,16 @@ class TestWhatIsNoConnection:
         session = AsyncSession(ASYNC_ENGINE)
         with pytest.raises(UsageError, match=r"sqlalchemy's AsyncSession; write await ….enqueue"):
             work.configure(connection=session).enqueue_now()
+
+    async def test_djangos_connection_is_not_awaited(self) -> None:
+        with pytest.raises(UsageError, match=r"got django's ConnectionProxy; call enqueue_now"):
+            await work.configure(connection=django.db.connection).enqueue()
+
+    async def test_djangos_connection_to_another_database_is_refused(self) -> None:
+        sqlite = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+        given = django.db.utils.ConnectionHandler(sqlite).create_connection("default")
+        with pytest.raises(UsageError, match="expected one to Postgres, got one to sqlite"):
+            work.configure(connection=given).enqueue_now()
 
     async def test_a_session_on_another_database_is_refused(self) -> None:
         engine = sqlalchemy.create_engine("sqlite://")

@@ -253,7 +253,7 @@ class TestTransactions:
 
     async def test_what_is_no_connection_is_refused(self, database: Database) -> None:
         del database
-        with pytest.raises(UsageError, match="asyncpg, psycopg 3 or SQLAlchemy, got str"):
+        with pytest.raises(UsageError, match="asyncpg, psycopg 3, SQLAlchemy or Django, got str"):
             await work.configure(connection="postgres://").enqueue()
 
 

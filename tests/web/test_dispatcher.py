@@ -129,7 +129,7 @@ async def test_without_an_application_dev_shows_what_to_do_and_prod_nothing(
 def test_a_wsgi_application_is_refused_with_what_to_do(process_with: Make) -> None:
     def wsgi(environ: Any, start_response: Any) -> Any: ...
 
-    with pytest.raises(ConfigurationError, match="WsgiToAsgi"):
+    with pytest.raises(ConfigurationError, match=r"a2wsgi\.WSGIMiddleware\(app\)"):
         Web(process_with(), wsgi)
     with pytest.raises(ConfigurationError, match="got str"):
         Web(process_with(), "module:app")

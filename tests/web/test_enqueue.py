@@ -10,6 +10,7 @@ from pillars import Context, job
 from pillars.cli import serving
 from pillars.registry import Registry
 from pillars.service.process import Process
+from pillars.web.pillar import Web
 from support import ask
 
 ENQUEUE = "/api/jobs"
@@ -295,7 +296,8 @@ async def test_app_web_checks_against_the_jobs_that_it_found(
     process_with: Callable[..., Process],
 ) -> None:
     found = Registry({letter.name: letter}, {})
-    web, _ = await serving._wire(process_with(), found, None)
+    web = serving._pillar(process_with(), found, None)
+    assert isinstance(web, Web)
     transport = httpx2.ASGITransport(app=web.asgi)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         response = await client.post(ENQUEUE, json={"name": "mail.letter"})

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from pillars.errors import ConfigurationError
+from pillars.errors import ConfigurationError, StartupFailed
 from pillars.service.health import serve_health
 from pillars.service.process import Process
 from pillars.service.serving import serve
@@ -226,16 +226,19 @@ async def test_an_application_that_refuses_lifespans_is_served(process_with: Mak
             assert (await client.get(url)).text == text
 
 
-async def test_a_start_up_that_fails_stops_the_pillar_with_its_message(process_with: Make) -> None:
+async def test_a_start_up_that_fails_stops_the_pillar_with_its_message_and_no_other_line(
+    process_with: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         raise RuntimeError("no licence key")
         yield
 
     process = process_with(port=0)
-    with pytest.raises(ConfigurationError, match="did not start: RuntimeError: no licence key"):
+    with pytest.raises(StartupFailed, match="did not start: RuntimeError: no licence key"):
         await Web(process, Starlette(lifespan=lifespan)).run()
     assert not process.ready
+    assert not caplog.records
 
 
 async def test_a_start_up_that_hangs_does_not_outlive_the_grace(process_with: Make) -> None:

@@ -121,14 +121,13 @@ async def test_code_that_does_not_heed_its_cancellation_is_given_back_too(
         released.wait(20)
 
     worker = worker_for(database, deaf, deaf_thread, drain="50ms")
-    ended: list[int] = []
-    worker._end = ended.append  # the process, in earnest
     task = await started(worker)
     handles = [await deaf.enqueue(), await deaf_thread.enqueue()]
     await until(lambda: len(worker.running()) == 2)
     worker.process.stopping.set()
     await until(lambda: all_free(db))
-    await until(lambda: ended == [0])  # although `deaf` goes on
+    await until(worker.process.ended.is_set)
+    assert not task.done()  # `deaf` goes on: in earnest the process ends
     release.set()
     released.set()
     await asyncio.wait_for(task, 20)

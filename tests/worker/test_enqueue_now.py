@@ -20,6 +20,7 @@ from pillars import (
     job,
 )
 from pillars.errors import Trouble
+from pillars.jobs import connected
 from pillars.jobs.crossing import done_by
 from pillars.store.database import Database
 from stepping import hand, hearing, row
@@ -93,6 +94,28 @@ def test_outside_app_and_connect_the_message_names_the_connection() -> None:
 async def test_inside_connect_a_thread_may(db: str) -> None:
     async with connect(db):
         await asyncio.to_thread(mail.enqueue_now, 1)
+    assert await count(db) == 1
+
+
+async def test_connect_opens_nothing_where_this_loop_is_connected_to_that_database(
+    db: str, other_db: str, database: Database
+) -> None:
+    async with connect(db):
+        assert connected.current() is database
+        async with connect(other_db):
+            assert connected.current().address.url == other_db
+    await mail.enqueue(1)
+    assert await count(db) == 1
+
+
+async def test_connect_on_another_loop_is_that_loops_own(db: str, database: Database) -> None:
+    async def elsewhere() -> None:
+        async with connect(db):
+            assert connected.current() is not database
+            await mail.enqueue(1)
+
+    await asyncio.to_thread(asyncio.run, elsewhere())
+    assert connected.current() is database
     assert await count(db) == 1
 
 

@@ -73,7 +73,7 @@ async def test_what_jobs_do_is_counted_by_name_and_outcome(db: str, database: Da
     assert (figures.of("pillars_finish_flushes_total") or 0) >= 1
     assert figures.of("pillars_locks_lost_total") == 0
     assert figures.of("pillars_listener_up") == 1
-    assert figures.of("pillars_process_ready") == 1
+    assert figures.of("pillars_process_ready", role="worker") == 1
     assert figures.of("pillars_workers") == 1
     assert figures.of("pillars_leads") is None
     assert figures.of("pillars_jobs", queue="default", state="running") == 1

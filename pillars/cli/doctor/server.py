@@ -154,8 +154,9 @@ async def listen(subject: Subject) -> Finding:
 async def connections(subject: Subject) -> Finding:
     """The server has connections for all processes at once."""
     found = await diagnosis.server(subject.database)
-    pool = subject.settings.pool + RUNTIME_CONNECTIONS
-    needed = sum(pool + OWN_CONNECTIONS[one.role] for one in subject.alive)
+    pools = len({(one.host, one.pid) for one in subject.alive})  # app all: three pillars on one
+    needed = pools * (subject.settings.pool + RUNTIME_CONNECTIONS)
+    needed += sum(OWN_CONNECTIONS[one.role] for one in subject.alive)
     evidence = (
         f"{len(subject.alive)} processes may open {needed}, {found.connections_open} are open, "
         f"the server allows {found.connections_allowed}"

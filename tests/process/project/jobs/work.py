@@ -42,6 +42,14 @@ def sit(ctx: Context, log: str, until: str) -> None:
     note(log, "ended", ctx.job_id, ctx.attempt)
 
 
+@job(name="deaf")
+async def deaf(ctx: Context, log: str) -> None:
+    """As `hold`, without end, and it heeds no cancellation."""
+    note(log, "began", ctx.job_id, ctx.attempt)
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep_forever()
+
+
 @job(name="block")
 async def block(ctx: Context, log: str, seconds: float) -> None:
     """Hold the event loop."""
