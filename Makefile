@@ -52,6 +52,6 @@ accept: .venv/bin/uv ## run the issue's acceptance on real settings and print wh
 	$(RUN) python deploy/accept.py
 
 lock: .venv/bin/uv ## pin what the Dockerfile and plain pip install
-	.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
+	.venv/bin/uv pip compile --quiet --universal --extra starter --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
 
 ci: check test sample wheel ## what must pass before anything lands
