@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAMS: dict[str, Callable[[], object]] = {
     "chromium": lambda: shutil.which("chromium"),
     "pgbouncer": lambda: shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists(),
+    "systemd-analyze": lambda: shutil.which("systemd-analyze"),
     "postgres-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
 }
 LEAST_TMPFS = 1 << 30  # bytes; Docker's default /dev/shm of 64 MB holds no cluster
