@@ -3,7 +3,7 @@
 RUN := .venv/bin/uv run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev fmt check test coverage mutants sample schema wheel pythons accept lock ci
+.PHONY: help dev fmt check test coverage mutants sample schema wheel pythons image binary accept lock ci
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -49,10 +49,16 @@ wheel: .venv/bin/uv ## build the wheel, try it in an empty folder, run the smoke
 pythons: .venv/bin/uv ## the same on every Python that is supported, by plain pip too
 	sh deploy/pythons.sh
 
+image: .venv/bin/uv ## build what the Dockerfile builds, in an empty folder, and run its roles
+	sh deploy/image.sh
+
+binary: .venv/bin/uv ## make one executable file of the application and the runtime: dist/app
+	$(RUN) sh deploy/binary.sh
+
 accept: .venv/bin/uv ## run the issue's acceptance on real settings and print what was seen
 	$(RUN) python deploy/accept.py
 
 lock: .venv/bin/uv ## pin what the Dockerfile and plain pip install
-	.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
+	.venv/bin/uv pip compile --quiet --universal --extra starter --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml
 
-ci: check coverage sample wheel ## what must pass before anything lands
+ci: check coverage sample wheel image ## what must pass before anything lands

@@ -176,10 +176,13 @@ def _shown(file: str, line: int | None) -> str:
 
 
 def _is_ours(file: str) -> bool:
-    """Whether a file is the project's own; its virtual environment often stands within it, and in a clone so does the runtime."""
+    """Whether a file is the project's own; its virtual environment often stands within it, and in a clone so does the runtime.
+
+    The project may itself stand among packages: one executable file is unpacked so.
+    """
     return (
         file.startswith(sys.path[0])
-        and "site-packages" not in file
+        and "site-packages" not in file.removeprefix(sys.path[0])
         and not file.startswith(RUNTIME)
     )
 

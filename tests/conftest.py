@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAMS: dict[str, Callable[[], object]] = {
     "chromium": lambda: shutil.which("chromium"),
     "pgbouncer": lambda: shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists(),
+    "systemd-analyze": lambda: shutil.which("systemd-analyze"),
     "postgres-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
 }
 WORKERS_A_CORE = 2

@@ -6,11 +6,19 @@ from dataclasses import asdict, dataclass
 from pillars.cli import saying
 from pillars.errors import ConfigurationError
 from pillars.settings import Settings, load
-from pillars.settings.specs import ENV, SPECS
+from pillars.settings.specs import ENV, PROJECT, SPECS
 
 TOPICS = {
     "database": ("database_url", "database_direct_url", "pool", "sql", "root", "postgres_bin"),
-    "process": ("env", "deployment", "git_commit_sha", "log_level", "log_format", "loop"),
+    "process": (
+        "project",
+        "env",
+        "deployment",
+        "git_commit_sha",
+        "log_level",
+        "log_format",
+        "loop",
+    ),
     "web": ("web", "host", "port", "prefix", "token", "view_token"),
     "worker": ("jobs", "queues", "concurrency", "threads", "children", "drain", "poll", "poll_max"),
     "locks": ("lock", "heartbeat"),
@@ -49,7 +57,7 @@ def run(*, as_json: bool) -> int:
 
 def rows(settings: Settings) -> list[Row]:
     """Every setting, by topic."""
-    variables = {spec.name: spec.called for spec in (ENV, *SPECS)}
+    variables = {spec.name: spec.called for spec in (PROJECT, ENV, *SPECS)}
     shown = {name: (value, source) for name, value, source in settings.described()}
     listed = {name for names in TOPICS.values() for name in names}
     topics = {**TOPICS, REST: tuple(name for name in shown if name not in listed)}

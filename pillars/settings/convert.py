@@ -16,6 +16,7 @@ __all__ = [
     "choice",
     "database_url",
     "deployment",
+    "folder",
     "length",
     "masked_url",
     "matching",
@@ -120,6 +121,14 @@ def path(value: object, what: str) -> Path:
     if found := text(value, what):
         return Path(found).expanduser()
     raise _expected(what, "a path", value)
+
+
+def folder(value: object, what: str) -> Path:
+    """A path of a folder that is there."""
+    found = path(value, what)
+    if not found.is_dir():
+        raise _expected(what, "a folder", str(found))
+    return found
 
 
 def secret(value: object, what: str) -> str:

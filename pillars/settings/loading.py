@@ -12,7 +12,7 @@ from pillars.errors import ConfigurationError, nearest
 from pillars.settings import values
 from pillars.settings.convert import shown
 from pillars.settings.dotenv import read_dotenv
-from pillars.settings.specs import ENV, SPECS, Found, Spec, uvloop_is_here
+from pillars.settings.specs import ENV, PROJECT, SPECS, Found, Spec, uvloop_is_here
 from pillars.settings.values import Settings
 
 __all__ = ["load"]
@@ -40,12 +40,15 @@ def load(
     """Read the settings of a command; ConfigurationError says which one is wrong, and how.
 
     Flags are named like the fields of Settings, None where not given; an empty variable counts as not set.
-    `environ` is the process's and `project` the working directory unless given; nothing is written to.
+    `environ` is the process's unless given, and `project` what PILLARS_PROJECT names, else the working directory; nothing is
+    written to.
     `refused`, where given, takes the errors of single settings, of which the defaults then hold.
     """
     environ = os.environ if environ is None else environ
-    project = (project or Path.cwd()).absolute()
+    project, source = (project, "default") if project else _project(environ)
+    project = project.absolute()
     found = Found(environ=environ, document=_document(project / "pyproject.toml"), project=project)
+    found.sources[PROJECT.name] = source
     told = [_flags(flags), _variables(environ, "")]
     table = _table(found)
     _decide_env(found, [*told, table], command)
@@ -68,6 +71,12 @@ def load(
         dotenv=MappingProxyType(dotenv),
         warnings=tuple(found.warnings),
     )
+
+
+def _project(environ: Mapping[str, str]) -> tuple[Path, str]:
+    """The folder that all else is read from, and who said so."""
+    said = _variables(environ, "")(PROJECT)
+    return (PROJECT.read(*said), said[1]) if said else (Path.cwd(), "default")
 
 
 @contextmanager
@@ -175,9 +184,10 @@ def _add_dotenvs(found: Found, told: list[_Layer]) -> dict[str, str]:
     merged: dict[str, str] = {}
     for name, text in texts.items():
         variables = read_dotenv(text, name=name)
-        if variables.get(ENV.called, "dev") != "dev":
+        beside = {ENV.called: "dev", PROJECT.called: ""}
+        for early in [one for one, same in beside.items() if variables.get(one, same) != same]:
             found.warnings.append(
-                f"{name} {ENV.called} has no effect: it is decided before {name} is read"
+                f"{name} {early} has no effect: it is decided before {name} is read"
             )
         told.insert(2, _variables(variables, name))
         merged |= variables
@@ -246,7 +256,7 @@ def _doubt(found: Found) -> None:
 
 
 def _look_for_unknown(found: Found, environ: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
-    known = {spec.called for spec in (ENV, *SPECS)}
+    known = {spec.called for spec in (PROJECT, ENV, *SPECS)}
     for name in sorted({*environ, *dotenv}):
         if name.startswith(_PREFIX) and not name.startswith(_OF_TESTS) and name not in known:
             found.warnings.append(f"{name} is no setting{_nearest(name, known)}")

@@ -11,7 +11,7 @@ from pillars.errors import ConfigurationError
 from pillars.settings import convert, values
 from pillars.settings.convert import NAME, Convert, length, whole
 
-__all__ = ["ENV", "SPECS", "Found", "Spec", "uvloop_is_here"]
+__all__ = ["ENV", "PROJECT", "SPECS", "Found", "Spec", "uvloop_is_here"]
 
 _MOMENT = timedelta(milliseconds=10)  # less is a busy loop
 _HOUR = timedelta(hours=1)
@@ -96,6 +96,9 @@ _APP = convert.matching(r"[^\W\d][\w.]*:[^\W\d][\w.]*", 'an app such as "module:
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _KEEP = length(values.LEAST_KEEP, values.LONGEST_KEEP)
 _NONE = _constant(None)
+
+PROJECT = Spec("project", convert.folder, lambda found: found.project)
+"""Told by the environment alone, since the files that say the rest are looked for there."""
 
 ENV = Spec("env", convert.choice(("dev", "prod")), _constant("dev"))
 """Decided before all others, since `.env` and defaults depend on it."""

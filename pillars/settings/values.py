@@ -111,7 +111,7 @@ class Settings:
     postgres_bin: Path | None
     loop: Literal["uvloop", "asyncio"]
     project: Path
-    """The folder that holds pyproject.toml; `sql` and `root` are absolute, below it unless told otherwise."""
+    """The folder that holds pyproject.toml, jobs and crons; `sql` and `root` are absolute, below it unless told otherwise."""
     sources: Mapping[str, str]
     """Where each setting came from: "flag --lock", "PILLARS_LOCK", ".env PILLARS_LOCK", "default"."""
     dotenv: Mapping[str, str]

@@ -27,7 +27,7 @@ async def test_every_setting_is_shown_once_with_value_source_and_variable(tmp_pa
         await config(tmp_path, "--json", environ={"PILLARS_LOCK": "20s", "PORT": "9000"})
     )
     settings = said["settings"]
-    assert sorted(settings) == sorted(["env", *(spec.name for spec in specs.SPECS)])
+    assert sorted(settings) == sorted(["project", "env", *(spec.name for spec in specs.SPECS)])
     assert settings["lock"] == {
         "topic": "locks",
         "value": "20s",

@@ -126,6 +126,12 @@ def test_the_place_of_a_mistake_is_in_the_project_not_in_a_library(tmp_path: Pat
     assert "deep.py" not in said
 
 
+def test_a_project_that_itself_stands_among_packages_is_told_its_places(tmp_path: Path) -> None:
+    project = tmp_path / "site-packages" / "packed"
+    write(project, "jobs/bad.py", "1 / 0\n")
+    assert "jobs/bad.py:1" in load(project)
+
+
 def test_a_module_that_exits_when_imported_is_one_line(tmp_path: Path) -> None:
     write(tmp_path, "jobs/leaves.py", "raise SystemExit(5)\n")
     assert 'importing "jobs.leaves" failed: SystemExit: 5' in load(tmp_path)

@@ -70,7 +70,9 @@ def test_the_defaults(tmp_path: Path) -> None:
         "postgres_bin": None,
         "loop": "uvloop",
         "project": tmp_path,
-        "sources": dict.fromkeys(["env", *(spec.name for spec in specs.SPECS)], "default"),
+        "sources": dict.fromkeys(
+            ["project", "env", *(spec.name for spec in specs.SPECS)], "default"
+        ),
         "dotenv": {},
         "warnings": (),
     }
@@ -92,6 +94,30 @@ def test_the_process_is_asked_where_nothing_is_given(
     monkeypatch.setenv("PILLARS_THREADS", "3")
     settings = load_settings()
     assert (settings.project, settings.threads) == (tmp_path, 3)
+
+
+def test_the_project_is_named_by_the_environment_and_its_files_are_read_there(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "pyproject.toml", "[tool.pillars]\nthreads = 2")
+    write(tmp_path, ".env", "PILLARS_POOL=3")
+    settings = load_settings(environ={"PILLARS_PROJECT": str(tmp_path)})
+    assert (settings.project, settings.threads, settings.pool) == (tmp_path, 2, 3)
+    assert settings.sql == tmp_path / "sql/app"
+    assert settings.sources["project"] == "PILLARS_PROJECT"
+    assert settings.warnings == ()
+
+
+def test_a_project_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="PILLARS_PROJECT: expected a folder, got"):
+        load_settings(environ={"PILLARS_PROJECT": str(tmp_path / "none")})
+
+
+def test_a_dotenv_cannot_say_where_it_is_itself(tmp_path: Path) -> None:
+    write(tmp_path, ".env", f"PILLARS_PROJECT={tmp_path}")
+    assert load(tmp_path).warnings == (
+        ".env PILLARS_PROJECT has no effect: it is decided before .env is read",
+    )
 
 
 # --- order --------------------------------------------------------------------------------------------------
@@ -574,12 +600,12 @@ def test_every_setting_is_described_in_words(tmp_path: Path) -> None:
         name: (value, source)
         for name, value, source in load(tmp_path, queues="mail:5,default").described()
     }
-    inside = {"project", "sources", "dotenv", "warnings"}
+    inside = {"sources", "dotenv", "warnings"}
     assert set(rows) == {field.name for field in fields(Settings)} - inside
     assert rows["queues"] == ("mail:5,default", "flag --queues")
     assert rows["lock"] == ("30s", "default")
     assert rows["database_url"] == ("-", "default")
-    assert load(tmp_path).described()[9][:2] == ("concurrency", "100")
+    assert load(tmp_path).described()[10][:2] == ("concurrency", "100")
 
 
 MASKED = {
