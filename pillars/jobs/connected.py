@@ -1,7 +1,7 @@
 """The database that this process's enqueues go to."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -9,13 +9,13 @@ from pillars.errors import NotConnected
 from pillars.settings import load
 from pillars.store.database import Database
 
-_of_process: list[Database] = []
+_of_process: list[Callable[[], Database]] = []
 _of_task: ContextVar[Database] = ContextVar("pillars_database")
 
 
 def current() -> Database:
     """The database of the innermost `connect()`, else of the running pillar; raises `NotConnected`."""
-    found = _of_task.get(None) or (_of_process[-1] if _of_process else None)
+    found = _of_task.get(None) or (_of_process[-1]() if _of_process else None)
     if found is None:
         raise NotConnected
     return found
@@ -25,15 +25,24 @@ def current() -> Database:
 async def using(database: Database) -> AsyncIterator[Database]:
     """Open `database` and make it the one of this process and of this task, for the block."""
     async with database.opened():
-        _of_process.append(database)
-        token: Token[Database] = _of_task.set(database)
-        try:
-            yield database
-        finally:
-            _of_process.remove(database)
-            # A fixture's teardown runs in another context, which never had it.
-            with suppress(ValueError):
-                _of_task.reset(token)
+        with provided(lambda: database):
+            token: Token[Database] = _of_task.set(database)
+            try:
+                yield database
+            finally:
+                # A fixture's teardown runs in another context, which never had it.
+                with suppress(ValueError):
+                    _of_task.reset(token)
+
+
+@contextmanager
+def provided(by: Callable[[], Database]) -> Iterator[None]:
+    """Let `by` say which database is this process's, for the block: code of tests runs on several loops, each with pools of its own."""
+    _of_process.append(by)
+    try:
+        yield
+    finally:
+        _of_process.remove(by)
 
 
 @asynccontextmanager
