@@ -12,6 +12,7 @@ from pillars.store.database import Database
 from pillars.testing.house import House, root_of
 
 ROOT = Path(__file__).parent.parent
+pytest_plugins = ["pytester"]
 PROGRAMS: dict[str, Callable[[], object]] = {
     "chromium": lambda: shutil.which("chromium"),
     "pgbouncer": lambda: shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists(),

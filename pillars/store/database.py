@@ -74,8 +74,10 @@ class Database:
 
     async def close(self) -> None:
         """Say farewell to those who wait and listen, then close every connection."""
-        with anyio.move_on_after(FAREWELL, shield=True):
-            await self.results.close()
-            await self.wakeups.close()
-        await self.pool.close()
-        await self.runtime.close()
+        try:
+            with anyio.move_on_after(FAREWELL, shield=True):
+                await self.results.close()
+                await self.wakeups.close()
+        finally:
+            await self.pool.close()
+            await self.runtime.close()
