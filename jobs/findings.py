@@ -17,7 +17,7 @@ TOPICS: dict[str, list[tuple[Topic, str]]] = {
 }
 
 DESCRIBING = """
-update uploads set state = 'describing', touched_at = now() where upload_id = $1
+update uploads set state = 'describing', touched_at = pillars.now() where upload_id = $1
 """
 
 EXPECT = """
@@ -40,7 +40,7 @@ IS_EXPECTED = "select exists (select from upload_findings where upload_id = $1 a
 HOLD_UPLOAD = "select from uploads where upload_id = $1 for no key update"
 
 DONE = """
-update uploads set state = 'done', finished_at = now(), touched_at = now()
+update uploads set state = 'done', finished_at = pillars.now(), touched_at = pillars.now()
 where upload_id = $1 and state = 'describing'
     and not exists (select from upload_findings where upload_id = $1 and content is null)
 """

@@ -15,15 +15,15 @@ KEEP_UPLOADS = timedelta(days=7)
 PRUNE_ONE = """
 delete from uploads where upload_id = (
     select upload_id from uploads
-    where created_at < now() - $1::interval
-        or (state = 'receiving' and touched_at < now() - interval '1 hour')
+    where created_at < pillars.now() - $1::interval
+        or (state = 'receiving' and touched_at < pillars.now() - interval '1 hour')
     limit 1
     for update skip locked
 )
 returning upload_id
 """
 
-PRUNE_PULSES = "delete from pulses where beat_at < now() - interval '1 day'"
+PRUNE_PULSES = "delete from pulses where beat_at < pillars.now() - interval '1 day'"
 
 BEAT = "insert into pulses default values on conflict do nothing"
 
@@ -34,9 +34,9 @@ select count(*),
     coalesce(sum(bytes), 0),
     count(*) filter (where state = 'refused') + (
         select count(*) from pillars.finished_jobs
-        where state = 'failed' and finished_at > now() - interval '1 day')
+        where state = 'failed' and finished_at > pillars.now() - interval '1 day')
 from uploads
-where created_at > now() - interval '1 day'
+where created_at > pillars.now() - interval '1 day'
 returning uploads, rows, bytes, failures
 """
 

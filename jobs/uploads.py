@@ -27,12 +27,12 @@ BATCH = (
 RECEIVED = "select name from uploads where upload_id = $1 and state = 'received'"
 
 REFUSE = """
-update uploads set state = 'refused', reason = $2, finished_at = now(), touched_at = now()
+update uploads set state = 'refused', reason = $2, finished_at = pillars.now(), touched_at = pillars.now()
 where upload_id = $1 and state = 'received'
 """
 
 EXAMINED = """
-update uploads set state = 'parsing', touched_at = now(),
+update uploads set state = 'parsing', touched_at = pillars.now(),
     kind = $2, encoding = $3, delimiter = $4, columns = $5, header = $6
 where upload_id = $1 and state = 'received'
 returning upload_id
@@ -46,7 +46,7 @@ for no key update
 """
 
 PARSED = """
-update uploads set touched_at = now(), parsed_bytes = parsed_bytes + $2,
+update uploads set touched_at = pillars.now(), parsed_bytes = parsed_bytes + $2,
     row_count = row_count + $3, ragged_rows = ragged_rows + $4, cut_lines = cut_lines + $5
 where upload_id = $1
 """

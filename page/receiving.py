@@ -20,12 +20,12 @@ LARGEST = 10 * 1024**3  # bytes, 10 GiB; what the disk of your database can take
 
 BEGIN = "insert into uploads (upload_id, name, bytes) values ($1, $2, $3)"
 
-ADD = "update uploads set bytes = bytes + $2, touched_at = now() where upload_id = $1"
+ADD = "update uploads set bytes = bytes + $2, touched_at = pillars.now() where upload_id = $1"
 
 ADD_CHUNK = "insert into upload_chunks (upload_id, number, content) values ($1, $2, $3)"
 
 RECEIVED = """
-update uploads set state = 'received', job_id = $2, touched_at = now()
+update uploads set state = 'received', job_id = $2, touched_at = pillars.now()
 where upload_id = $1 and state = 'receiving'
 """
 

@@ -14,7 +14,9 @@ import asyncpg
 from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.settings import Settings, load
+from pillars.store import testing
 from pillars.store.database import Database
+from pillars.store.pool import Address
 from pillars.worker.pillar import Worker
 
 PATIENCE = 30.0  # seconds; a hang limit, never an expectation
@@ -72,15 +74,13 @@ async def counts(dsn: str) -> dict[str, int]:
         return {record[0]: record[1] for record in await connection.fetch(count_all)}
 
 
-def with_database(url: str, name: str) -> str:
-    """The same server, another database."""
-    head, _, query = url.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
-
-
 async def move_clock(dsn: str, by: timedelta) -> None:
     """Let `pillars.now()` of this database run ahead by so much more."""
-    await tell(dsn, "update pillars_test.clock set shift = shift + $1", by)
+    session = await Address(dsn).connect()
+    try:
+        await testing.move_clock(session, by)
+    finally:
+        await session.close()
 
 
 def settings_for(dsn: str, **flags: object) -> Settings:

@@ -21,7 +21,10 @@ FILES = sorted(
     for path in statements.folder().glob("*/*.sql")
     if path.parent.name != "migrations"
 )
-SCRIPTS = {"ledger/prepare"}  # several statements, run once by migrate
+SCRIPTS = {
+    "ledger/prepare",
+    "testing/clock",
+}  # several statements, run once by whoever makes a database
 
 KINDS = {
     "uuid": "UUID", "text": "str", "int4": "int", "int8": "int", "bool": "bool", "timestamptz": "datetime",

@@ -4,7 +4,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -52,6 +52,11 @@ class PayloadCodec:
             n for n, one in self._parameters.items() if one.default is one.empty
         )
         self._compiled: _Compiled | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """What the function takes, by name, without what is injected."""
+        return self._parameters
 
     def prepare(self) -> None:
         """Compile the types now: DefinitionError for one that JSON cannot carry."""

@@ -1,7 +1,7 @@
 """The database that this process's enqueues go to."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import Any
 
@@ -9,7 +9,7 @@ from pillars.errors import NotConnected
 from pillars.settings import load
 from pillars.store.database import Database
 
-_of_process: list[Database] = []
+_of_process: list[Callable[[], Database]] = []
 _of_task: ContextVar[Database] = ContextVar("pillars_database")
 
 
@@ -22,22 +22,31 @@ def current() -> Database:
 
 
 def _known() -> Database | None:
-    return _of_task.get(None) or (_of_process[-1] if _of_process else None)
+    return _of_task.get(None) or (_of_process[-1]() if _of_process else None)
 
 
 @asynccontextmanager
 async def using(database: Database) -> AsyncIterator[Database]:
     """Open `database` and make it the one of this process and of this task, for the block."""
     async with database.opened():
-        _of_process.append(database)
-        token: Token[Database] = _of_task.set(database)
-        try:
-            yield database
-        finally:
-            _of_process.remove(database)
-            # A fixture's teardown runs in another context, which never had it.
-            with suppress(ValueError):
-                _of_task.reset(token)
+        with provided(lambda: database):
+            token: Token[Database] = _of_task.set(database)
+            try:
+                yield database
+            finally:
+                # A fixture's teardown runs in another context, which never had it.
+                with suppress(ValueError):
+                    _of_task.reset(token)
+
+
+@contextmanager
+def provided(by: Callable[[], Database]) -> Iterator[None]:
+    """Let `by` say which database is this process's, for the block: code of tests runs on several loops, each with pools of its own."""
+    _of_process.append(by)
+    try:
+        yield
+    finally:
+        _of_process.remove(by)
 
 
 @asynccontextmanager
@@ -50,14 +59,14 @@ async def connect(url: str | None = None) -> AsyncIterator[None]:
     """
     settings = load()
     address = url or settings.database_url
+    known = _known()
+    if known is not None and known.serves(address or known.address.url):
+        yield
+        return
     if address is None:
         raise NotConnected(
             "no database: pass pillars.connect(url), or set DATABASE_URL (of app dev: DATABASE_URL=$(app db url))"
         )
-    known = _known()
-    if known is not None and known.serves(address):
-        yield
-        return
     direct = settings.database_direct_url if url is None else None
     async with using(Database(address, direct_url=direct, size=settings.pool)):
         yield

@@ -64,15 +64,25 @@ class Database:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Database"]:
         """Hold the pools for the block; no connection is made before one is needed."""
-        self._loop = asyncio.get_running_loop()
-        await self.pool.open()
-        await self.runtime.open()
+        self.open()
         try:
             yield self
         finally:
+            await self.close()
+
+    def open(self) -> None:
+        """Let the running loop have the pools; whoever opens closes, on the same loop."""
+        self._loop = asyncio.get_running_loop()
+        self.pool.open()
+        self.runtime.open()
+
+    async def close(self) -> None:
+        """Say farewell to those who wait and listen, then close every connection."""
+        try:
             with anyio.move_on_after(FAREWELL, shield=True):
                 await self.results.close()
                 await self.wakeups.close()
+        finally:
             self._loop = None
             await self.pool.close()
             await self.runtime.close()

@@ -191,16 +191,23 @@ async def _apply(session: Session, migration: Migration, all_known: Sequence[Mig
 async def _apply_outside(
     session: Session, migration: Migration, all_known: Sequence[Migration]
 ) -> bool:
-    await _until_yes(session, HOLD_TURN)
-    try:
+    async with held_turn(session):
         if migration not in await pending(session, all_known):
             return False
         await session.script(migration.sql, timeout=LONGEST)
         await _record(session, migration)
+    return True
+
+
+@asynccontextmanager
+async def held_turn(session: Session) -> AsyncIterator[None]:
+    """Alone among the sessions of this database that migrate, for statements that run outside a transaction."""
+    await _until_yes(session, HOLD_TURN)
+    try:
+        yield
     finally:
         if not session.closed:
             await session.rows(END_TURN)
-    return True
 
 
 async def _record(session: Session, migration: Migration) -> None:

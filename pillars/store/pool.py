@@ -246,11 +246,13 @@ class Pool:
     """Of the server, for each connection."""
     _pool: "asyncpg.Pool[asyncpg.Record] | None" = field(default=None, init=False)
 
-    async def open(self) -> None:
+    def open(self) -> None:
+        """Let connections be made on the running loop; makes none."""
+
         async def connect(*_args: object, **_kwargs: object) -> Any:
             return await self.address.open(**self.settings)
 
-        self._pool = await asyncpg.create_pool(
+        self._pool = asyncpg.create_pool(
             min_size=0,
             max_size=self.size,
             max_inactive_connection_lifetime=IDLE_CONNECTION.total_seconds(),
@@ -263,6 +265,7 @@ class Pool:
             return
         try:
             with anyio.fail_after(CLOSE_TIMEOUT.total_seconds()):
+                await self._pool  # one that nobody used was not even begun
                 await self._pool.close()
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
@@ -299,6 +302,7 @@ class Pool:
     ) -> Any:
         with told_of_connecting():
             try:
+                await pool  # the first time; it makes no connection
                 return await pool.acquire(
                     timeout=None if patience is None else patience.total_seconds()
                 )

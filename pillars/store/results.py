@@ -52,6 +52,10 @@ class Results:
         finally:
             self._forget(job_id, waiter)
 
+    def awaited(self) -> list[UUID]:
+        """The jobs that somebody waits for."""
+        return list(self._waiters)
+
     async def close(self) -> None:
         if self._reading is not None:
             self._reading.cancel()

@@ -29,7 +29,9 @@ class Wakeups:
     async def close(self) -> None:
         """Wait for what is still to be sent."""
         if self._sending is not None:
-            await self._sending
+            await asyncio.wait(
+                [self._sending]
+            )  # which a loop that ends may have cancelled before us
 
     async def _send(self) -> None:
         try:

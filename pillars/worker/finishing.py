@@ -1,6 +1,7 @@
 """Writing outcomes, in groups: while one flush is in flight the next gathers, so nothing waits when idle and batches grow under load."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +16,17 @@ from pillars.store import history, settling
 from pillars.store.pool import Executor
 from pillars.store.rows import Answered, PutBack
 from pillars.store.settling import Ended, Returned
+from pillars.worker.attempts import Attempt
 from pillars.worker.holdings import Holdings, JobKey
+from pillars.worker.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    Outcome,
+    Released,
+    Retried,
+    Snoozed,
+)
 
 LARGEST_FLUSH = 500  # jobs in a statement
 MOST_PENDING = 2_000  # then attempts wait before handing over: memory is bounded, and no claim runs ahead of the history
@@ -49,6 +60,18 @@ class Settling:
     @property
     def key(self) -> JobKey:
         return self.record.job_id, self.record.lock_token
+
+    @classmethod
+    def of(cls, attempt: Attempt, outcome: Outcome) -> "Settling":
+        """How an attempt has just ended."""
+        return cls(
+            _record(attempt, outcome),
+            name=attempt.claimed.name,
+            queue=attempt.claimed.queue,
+            attempt=attempt.claimed.attempt,
+            ran_for=time.monotonic() - attempt.began_at,
+            again=attempt.completed_inside,
+        )
 
 
 class Finisher:
@@ -174,6 +197,32 @@ class Finisher:
                 told = _completed(one) if answer.answer == "completed" else one
                 _tell(told, self._tally, lost=answer.answer == "lost")
         return busy
+
+
+def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
+    """What to write for an outcome."""
+    keep = attempt.job.rules.keep
+    match outcome:
+        case Completed(result):
+            return Ended(*attempt.key, "completed", keep, result=result)
+        case Failed(error, traceback):
+            return Ended(*attempt.key, "failed", keep, error=error, traceback=traceback)
+        case Cancelled(error):
+            return Ended(*attempt.key, "cancelled", keep, error=error)
+        case Retried(wait, error, traceback):
+            return Returned(
+                *attempt.key,
+                "retried",
+                wait,
+                given_back=False,
+                begun=True,
+                error=error,
+                traceback=traceback,
+            )
+        case Snoozed(wait, error):
+            return Returned(*attempt.key, "snoozed", wait, given_back=True, begun=True, error=error)
+        case Released(wait):
+            return Returned(*attempt.key, "released", wait, given_back=True, begun=True)
 
 
 def _shortened(settling: Settling) -> Settling:

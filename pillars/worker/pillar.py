@@ -1,6 +1,5 @@
 """`app worker`: claims jobs, runs them, writes what became of them, until it is asked to stop."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -19,7 +18,7 @@ from pillars.store import history
 from pillars.store.claiming import Claimed
 from pillars.store.listener import Listener
 from pillars.store.rows import Beat
-from pillars.store.settling import Ended, Returned
+from pillars.store.settling import Returned
 from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
 from pillars.worker.claiming import Claimer
 from pillars.worker.completing import Completer
@@ -27,15 +26,7 @@ from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.guarding import Guard
 from pillars.worker.heartbeat import Heartbeat
 from pillars.worker.holdings import Holdings, JobKey
-from pillars.worker.outcomes import (
-    Cancelled,
-    Completed,
-    Failed,
-    Outcome,
-    Released,
-    Retried,
-    Snoozed,
-)
+from pillars.worker.outcomes import Released
 from pillars.worker.slots import Slots
 from pillars.worker.sweeping import Sweeper
 
@@ -186,21 +177,11 @@ class Worker:
         outcome = await attempt.run()
         self.holdings.ended(attempt.key)
         if self._attempts.pop(attempt.key, None) is not None:
-            await self.finisher.put(self._settling(attempt, outcome))
+            await self.finisher.put(Settling.of(attempt, outcome))
         if not self._attempts:
             self._idle.set()
         self.slots.free_up(attempt.job.kind, attempt.claimed.queue)
         self.claimer.freed()
-
-    def _settling(self, attempt: Attempt, outcome: Outcome) -> Settling:
-        return Settling(
-            _record(attempt, outcome),
-            name=attempt.claimed.name,
-            queue=attempt.claimed.queue,
-            attempt=attempt.claimed.attempt,
-            ran_for=time.monotonic() - attempt.began_at,
-            again=attempt.completed_inside,
-        )
 
     def _told(self, message: str) -> None:
         """A job of ours is asked to end."""
@@ -261,7 +242,7 @@ class Worker:
         for key, attempt in list(self._attempts.items()):
             del self._attempts[key]
             self._stubborn = True
-            self.finisher.take(self._settling(attempt, Released(AFTER_DRAIN)))
+            self.finisher.take(Settling.of(attempt, Released(AFTER_DRAIN)))
         with anyio.move_on_after(LAST_WRITES / 2):
             await self.finisher.written()
 
@@ -273,29 +254,3 @@ class Worker:
     def running(self) -> list[UUID]:
         """The ids of the jobs whose code runs."""
         return [job_id for job_id, _ in self._attempts]
-
-
-def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
-    """What to write for an outcome."""
-    keep = attempt.job.rules.keep
-    match outcome:
-        case Completed(result):
-            return Ended(*attempt.key, "completed", keep, result=result)
-        case Failed(error, traceback):
-            return Ended(*attempt.key, "failed", keep, error=error, traceback=traceback)
-        case Cancelled(error):
-            return Ended(*attempt.key, "cancelled", keep, error=error)
-        case Retried(wait, error, traceback):
-            return Returned(
-                *attempt.key,
-                "retried",
-                wait,
-                given_back=False,
-                begun=True,
-                error=error,
-                traceback=traceback,
-            )
-        case Snoozed(wait, error):
-            return Returned(*attempt.key, "snoozed", wait, given_back=True, begun=True, error=error)
-        case Released(wait):
-            return Returned(*attempt.key, "released", wait, given_back=True, begun=True)

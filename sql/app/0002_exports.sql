@@ -4,7 +4,7 @@ create table public.exports (
     export_id uuid primary key default gen_random_uuid(),
     upload_id uuid not null references public.uploads on delete cascade,
     job_id uuid,
-    created_at timestamptz not null default now(),
+    created_at timestamptz not null default pillars.now(),
     finished_at timestamptz,
     row_count bigint not null default 0,
     bytes bigint not null default 0,

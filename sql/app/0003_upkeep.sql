@@ -1,14 +1,14 @@
 -- What the schedules in crons/ leave behind.
 
 create table public.pulses (
-    beat_at timestamptz primary key default now()
+    beat_at timestamptz primary key default pillars.now()
 );
 
 comment on table public.pulses is 'One row every 30 s while cron and a worker run; the page shows the age of the last.';
 
 create table public.digests (
     digest_id bigint generated always as identity primary key,
-    made_at timestamptz not null default now(),
+    made_at timestamptz not null default pillars.now(),
     uploads bigint not null,
     rows bigint not null,
     bytes bigint not null,

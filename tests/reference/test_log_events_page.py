@@ -21,8 +21,7 @@ from pillars.service.pruning import _tell as tell_pruned
 from pillars.service.tally import Tally
 from pillars.store.rows import Swept
 from pillars.worker import outcomes
-from pillars.worker.finishing import EVENTS, Settling, _tell as tell_ended
-from pillars.worker.pillar import _record
+from pillars.worker.finishing import EVENTS, Settling, _record, _tell as tell_ended
 
 PAGE = (REFERENCE / "log-events.md").read_text("utf-8")
 KEY = re.compile(r"(\*)?`(\w+)`\*?")

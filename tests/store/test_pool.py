@@ -39,7 +39,7 @@ async def test_a_job_waits_for_a_connection_for_as_long_as_it_lives(db: str) -> 
 
 async def test_a_statement_that_finds_no_connection_says_what_to_raise(db: str) -> None:
     pool = Pool(Address(db), 1, timedelta(milliseconds=50))
-    await pool.open()
+    pool.open()
     async with pool.session(patiently=True):
         with pytest.raises(DatabaseTrouble, match="raise PILLARS_POOL") as trouble:
             await pool.rows(NOW)

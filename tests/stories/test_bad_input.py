@@ -31,11 +31,12 @@ from pillars.registry import Registry
 from pillars.service.process import Process
 from pillars.settings import load
 from pillars.store.database import Database
+from pillars.testing.databases import with_database
 from pillars.web.pillar import Web
 from process.pillar import app
 from relaying import relay
 from stepping import define, final, hand, put_one, row
-from support import ask, counts, running, tell, until, with_database, worker_for
+from support import ask, counts, running, tell, until, worker_for
 
 LATER = {
     "B64": "streams", "B65": "streams",  # Last-Event-ID

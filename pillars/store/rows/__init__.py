@@ -27,6 +27,7 @@ from pillars.store.rows.jobs import (
 from pillars.store.rows.oversight import Defined, ProcessRow, Queue, Resumed, Stats, Vitals
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
 from pillars.store.rows.server import Applied, Backend, Made, Now, Prune, Yes
+from pillars.store.rows.testing import Command, Leftover, Template
 
 __all__ = [
     "Answered",
@@ -37,6 +38,7 @@ __all__ = [
     "Cancelled",
     "Circumstances",
     "ClaimRow",
+    "Command",
     "Completion",
     "Defaults",
     "Defined",
@@ -48,6 +50,7 @@ __all__ = [
     "Inserted",
     "JobRow",
     "Lane",
+    "Leftover",
     "Listed",
     "Made",
     "Named",
@@ -62,6 +65,7 @@ __all__ = [
     "Stats",
     "Stored",
     "Swept",
+    "Template",
     "Ticked",
     "TurnRow",
     "Vitals",

@@ -1,0 +1,117 @@
+"""Databases of tests: copied from a template, dropped at the end, swept by the next run where a run was killed."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from pillars.errors import DatabaseTrouble
+from pillars.store import migrate, statements, testing as store
+from pillars.store.migrate import Migration
+from pillars.store.pool import Address, Session
+
+GONE = "3D000"  # another run has replaced the template: its migrations are others
+
+
+class Databases:
+    """What one run makes on one server. Its methods run one at a time, on one loop.
+
+    A test's database is named `pillars_test_` and the run's id, which the run's connection bears, too: what no connection bears
+    any more was left behind. The template is named by the project's folder and by what is in it: one a project is kept.
+    """
+
+    def __init__(self, url: str, migrations: Sequence[Migration], *, project: Path) -> None:
+        self._run = uuid4().hex[:12]
+        self._address = Address(url, application_name=f"pillars test {self._run}")
+        self._migrations = migrations
+        self._mark = f"pillars_template_{_hash(str(project))[:8]}_"
+        self._session: Session | None = None
+        self._template: str | None = None
+        self._made = 0
+
+    async def open(self) -> None:
+        """Connect, and sweep."""
+        self._session = await self._address.connect()
+        for name in await store.left_behind(self._session):
+            await store.drop(self._session, name)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def migrated(self) -> str:
+        """Make a database with the migrations and the test clock; returns its URL."""
+        try:
+            return await self._create(await self.template())
+        except DatabaseTrouble as trouble:
+            if trouble.sqlstate != GONE:
+                raise
+        self._template = None
+        return await self._create(await self.template())
+
+    async def empty(self) -> str:
+        """Make a database with nothing in it; returns its URL."""
+        return await self._create("template0")
+
+    async def drop(self, url: str) -> None:
+        await store.drop(self._opened, database_of(url))
+
+    async def template(self) -> str:
+        """The name of the template, made if no run has made it yet."""
+        if self._template is None:
+            self._template = await self._found_or_made(self._mark + self._content())
+        return self._template
+
+    async def _create(self, template: str) -> str:
+        self._made += 1
+        name = f"pillars_test_{self._run}_{self._made}"
+        await store.create(self._opened, name, template=template)
+        return with_database(self._address.url, name)
+
+    async def _found_or_made(self, name: str) -> str:
+        async with migrate.held_turn(self._opened):
+            known = await store.templates(self._opened, self._mark)
+            if not any(one.sealed and one.name == name for one in known):
+                for one in known:  # older ones too: each takes some megabytes
+                    await store.drop_template(self._opened, one)
+                await store.create(self._opened, name)
+                await self._fill(with_database(self._address.url, name))
+                await store.seal(self._opened, name)
+        return name
+
+    async def _fill(self, url: str) -> None:
+        address = Address(url)
+        await migrate.migrate(address, self._migrations)
+        session = await address.connect()
+        try:
+            await store.install_clock(session)
+        finally:
+            await session.close()
+
+    def _content(self) -> str:
+        parts = [store.clock(), statements.text("ledger/prepare")]
+        parts += [one.title + one.sql for one in self._migrations]
+        parts.append(str(datetime.now(UTC).date()))  # it holds the days of history around it
+        return _hash("\0".join(parts))[:16]
+
+    @property
+    def _opened(self) -> Session:
+        if self._session is None:
+            raise AssertionError("the databases were not opened")
+        return self._session
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server, another database."""
+    head, _, query = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+def database_of(url: str) -> str:
+    """The name of the database that a URL leads to."""
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,195 @@
+"""A worker that a test drives by hand: it claims one job, runs it here and now, and writes what became of it.
+
+The claim, the attempt and the finish are the worker's own. What is not here is what keeps a worker alive by itself: loops, heartbeat,
+listener. A job that a test holds up, in a debugger say, keeps its lock: nobody takes it away but a sweep, and a sweep is what begins
+a drain, not what runs beside it.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import anyio
+import anyio.abc
+
+from pillars.jobs.definition import Job
+from pillars.service.process import Process
+from pillars.settings import Settings
+from pillars.store import claiming, listing
+from pillars.store.claiming import Claimed, Demand, Places
+from pillars.store.database import Database
+from pillars.store.rows import JobRow, Lane
+from pillars.testing.telling import Ran
+from pillars.worker.attempts import Attempt
+from pillars.worker.completing import Completer
+from pillars.worker.finishing import Finisher, Settling
+from pillars.worker.holdings import Holdings, counted_clock
+from pillars.worker.outcomes import (
+    Cancelled,
+    Completed,
+    Failed,
+    Outcome,
+    Released,
+    Retried,
+    Snoozed,
+)
+
+LOOK = 0.01  # seconds between looks for what a running job awaits
+
+
+class WatchedAttempt(Attempt):
+    """An attempt that keeps what its code raised: a worker keeps its text alone."""
+
+    raised: BaseException | None = None
+
+    def _failed(self, error: BaseException) -> Outcome:
+        self.raised = error
+        return super()._failed(error)
+
+
+class Hand:
+    """Runs jobs one at a time, in the order in which they are claimed; what a running job awaits runs meanwhile.
+
+    `ran` are the attempts that have ended. One whose failure is not expected stops those that wait for it: see `surprise`.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        jobs: Mapping[str, Job[..., Any]],
+        *,
+        with_failures: bool,
+    ) -> None:
+        self._database = database
+        self._process = Process("worker", settings, database)
+        self._jobs = jobs
+        self._with_failures = with_failures
+        self._holdings = Holdings(settings.trust)
+        self._threads = anyio.CapacityLimiter(settings.threads)
+        self._begun: set[UUID] = set()
+        self.ran: list[Ran] = []
+        self.surprise: Ran | None = None
+
+    async def run_next(self) -> Ran | None:
+        """Run the next due job; None where nothing is due that this app knows."""
+        claimed = await self._claim(list(self._jobs), Places())
+        return None if claimed is None else await self._run(claimed)
+
+    async def run_this(self, row: JobRow) -> Ran | None:
+        """Run a job, whatever is due before it; None where it cannot be claimed now."""
+        if row.state != "ready" or row.run_at is None or row.name not in self._jobs:
+            return None
+        before = (row.run_at, UUID(int=row.job_id.int - 1))
+        claimed = await self._claim([row.name], Places({Lane(row.queue, row.priority): before}))
+        return None if claimed is None else await self._run(claimed)
+
+    async def _claim(self, names: list[str], places: Places) -> Claimed | None:
+        demand = Demand(
+            worker_id=self._process.worker_id,
+            lock=self._process.settings.lock,
+            names=names,
+            free=1,
+        )
+        while True:
+            asked_at = counted_clock()
+            claim = await claiming.claim(self._database.runtime, demand, places)
+            for claimed in claim.jobs:
+                self._holdings.take([(claimed.job_id, claimed.lock_token)], asked_at=asked_at)
+                return claimed
+            if not claim.contended:  # another test's hand was faster
+                return None
+
+    async def _run(self, claimed: Claimed) -> Ran:
+        self._begun.add(claimed.job_id)
+        attempt = WatchedAttempt(
+            claimed, self._jobs[claimed.name], threads=self._threads, complete=Completer
+        )
+        looking, running = anyio.CancelScope(), anyio.CancelScope()
+        outcome: Outcome = Released()  # where what it awaited has failed, and nobody expected that
+        async with anyio.create_task_group() as crew:
+            crew.start_soon(self._look_for_awaited, crew, looking, running)
+            with running:
+                outcome = await attempt.run()
+            looking.cancel()
+        await self._settle(attempt, outcome)
+        self._begun.discard(claimed.job_id)
+        ran = await self._told(attempt, outcome)
+        self.ran.append(ran)
+        return ran
+
+    async def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
+        self._holdings.ended(attempt.key)
+        finisher = Finisher(
+            self._database.runtime,
+            self._process.worker_id,
+            self._holdings,
+            self._process.tally,
+            on_put_back=_is_noted,
+        )
+        finisher.take(Settling.of(attempt, outcome))
+        while not await finisher.flush_once():  # another holds its row, or its day is to be made
+            pass
+
+    async def _look_for_awaited(
+        self, crew: anyio.abc.TaskGroup, looking: anyio.CancelScope, waiting: anyio.CancelScope
+    ) -> None:
+        """A job that awaits another's result would wait for ever: run that one beside it."""
+        with looking:
+            while True:
+                await anyio.sleep(LOOK)
+                for job_id in self._database.results.awaited():
+                    if job_id not in self._begun:
+                        self._begun.add(job_id)
+                        crew.start_soon(self._run_awaited, job_id, waiting)
+
+    async def _run_awaited(self, job_id: UUID, waiting: anyio.CancelScope) -> None:
+        try:
+            row = await listing.find(self._database.pool, job_id)
+            ran = None if row is None else await self.run_this(row)
+        finally:
+            self._begun.discard(job_id)
+        if ran is not None and ran.failure is not None and not self._with_failures:
+            self.surprise = self.surprise or ran
+            waiting.cancel()
+
+    async def _told(self, attempt: WatchedAttempt, outcome: Outcome) -> Ran:
+        if attempt.completed_inside:
+            ended = await listing.find(self._database.pool, attempt.claimed.job_id)
+            if ended is None or ended.state == "completed":
+                outcome = Completed(None if ended is None else ended.result)
+        return _ran(attempt, outcome)
+
+
+def _is_noted(_wait: timedelta) -> None:
+    """A worker would set its alarm by it."""
+
+
+def _ran(attempt: WatchedAttempt, outcome: Outcome) -> Ran:
+    told: dict[str, Any] = {
+        "job": attempt.job,
+        "job_id": str(attempt.claimed.job_id),
+        "attempt": attempt.claimed.attempt,
+        "error": attempt.raised,
+    }
+    match outcome:
+        case Completed(result):
+            value = None if result is None else attempt.job.result_codec.decode(result)
+            return Ran(outcome="completed", result=value, **told)
+        case Failed(error):
+            return Ran(outcome="failed", **told | {"error": attempt.raised or _timed_out(error)})
+        case Retried(wait, error):
+            told["error"] = attempt.raised or _timed_out(error)
+            return Ran(outcome="retried", wait=wait, **told)
+        case Snoozed(wait):
+            return Ran(outcome="snoozed", wait=wait, **told)
+        case Released(wait):
+            return Ran(outcome="released", wait=wait, **told)
+        case Cancelled():
+            return Ran(outcome="cancelled", **told)
+
+
+def _timed_out(error: str) -> TimeoutError:
+    """The worker ended it: nothing was raised."""
+    return TimeoutError(error.removeprefix("TimeoutError: "))
