@@ -29,9 +29,8 @@ class Wakeups:
     async def close(self) -> None:
         """Wait for what is still to be sent."""
         if self._sending is not None:
-            await asyncio.wait(
-                [self._sending]
-            )  # which a loop that ends may have cancelled before us
+            # Not its outcome: a loop that ends may have cancelled it before us.
+            await asyncio.wait([self._sending])
 
     async def _send(self) -> None:
         try:

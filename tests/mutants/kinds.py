@@ -23,6 +23,7 @@ class Promise(StrEnum):
     UNHINDERED = "Nobody's open transaction, and no other's bad row, holds up the rest."
     WOKEN = "Work that is due is begun soon, also where a wake-up was lost."
     GUARDED = "The API answers only those it is meant for."
+    TESTED = "A test of an app that passes has seen what it says, in a database of its own."
 
 
 @dataclass(frozen=True, slots=True)

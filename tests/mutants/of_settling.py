@@ -210,7 +210,7 @@ SETTLING = [
         without="A snooze is not counted as a try.",
         promise=Promise.COUNTED,
         edits=edit(
-            "pillars/worker/pillar.py",
+            "pillars/worker/finishing.py",
             '"snoozed", wait, given_back=True',
             '"snoozed", wait, given_back=False',
         ),
