@@ -31,7 +31,7 @@ insert into pillars.finished_jobs (job_id, name, queue, priority, state, payload
     lock_token, created_at, started_at, finished_at, tags, trace, unique_key, timeout)
 select pillars.uuid7(), said, said, -1, state, jsonb_build_object('to', said), said, case state when 'completed' then to_jsonb(said) end,
     case state when 'completed' then null else 'ValueError: ' || said end, 2, 4, 1, 9, pillars.now() - interval '1 hour',
-    pillars.now() - interval '59 minutes', pillars.now() - interval '2 seconds', array[said], said, said, interval '15 minutes'
+    pillars.now() - interval '59 minutes', pillars.now() - interval '2 seconds', array[said], said, null, interval '15 minutes'
 from current_setting('test.said') said, unnest(array['completed', 'failed', 'cancelled', 'expired']) state;
 
 insert into pillars.attempts (job_id, attempt, lock_token, outcome, error, traceback, started_at)

@@ -40,9 +40,10 @@ function tell() {
   if (find("live-status").textContent !== words) find("live-status").textContent = words;
 }
 
-// Not while somebody reads in a hidden tab, chooses from a list, marks text, or is asked something.
+// Not while somebody reads in a hidden tab, chooses from a list, marks text, or is asked something; nor over a refusal, which
+// would be gone before it is read: its address may be one that only takes forms.
 function mayRefresh() {
-  return !paused && !document.hidden && !document.querySelector("dialog[open]") && !reading();
+  return !paused && !document.hidden && !document.querySelector("dialog[open], [data-repeats=no]") && !reading();
 }
 
 function reading() {
