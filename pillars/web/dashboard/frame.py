@@ -1,5 +1,6 @@
 """What all pages share: where they are, what stands around them, the headers that keep them safe."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
@@ -35,6 +36,7 @@ SAFE = {
     "referrer-policy": "same-origin",
 }
 UNSTORED = {**SAFE, "cache-control": "no-store"}
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 CANCELLABLE = UNFINISHED
 RETRIABLE = (*REDRIVABLE, "scheduled")
 NEXT_STEPS = {
@@ -53,12 +55,22 @@ def arguments(payload: str | None) -> str:
     return text.removesuffix("}") if len(payload or "") < GLANCE else text
 
 
+def _visible(value: object) -> object:
+    """Printed text with the characters escaped that show nothing, or turn the reading direction of what follows."""
+    return UNSEEN.sub(_escaped, value) if type(value) is str else value
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
 @cache
 def environment() -> Environment:
     """The templates, each compiled once; whatever they print is escaped, and a name that is not there is an error."""
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
+        finalize=_visible,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,14 +1,13 @@
 """The first page: how the application is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pillars.store import listing, oversight, schedules
 from pillars.store.listing import Wanted
-from pillars.store.rows import Listed, ProcessRow, Queue
+from pillars.store.rows import Listed, Queue
 from pillars.web.dashboard import cautions
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
@@ -16,14 +15,6 @@ from pillars.web.dashboard.readings import Readings
 NEXT_TICKS = 6
 NEWEST_FAILED = 8
 FULLEST = 12  # queues; the page of queues has all
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """The live workers' slots, and how many of them are taken."""
-
-    running: int
-    slots: int
 
 
 class Overview:
@@ -49,7 +40,7 @@ class Overview:
             queues=_fullest(queues.figures or ()),
             counted=queues,
             oldest=_oldest(queues.figures or ()),
-            load=_load(processes),
+            slots=sum(one.slots for one in processes if one.alive and one.role == "worker"),
             processes=processes,
             schedules=_next(ticking),
             failed=failed.jobs,
@@ -73,11 +64,6 @@ def _fullest(queues: Sequence[Queue]) -> list[Queue]:
     """Those with most to do, by name."""
     by_load = sorted(queues, key=lambda one: (-one.ready - one.running, -one.scheduled, one.name))
     return sorted(by_load[:FULLEST], key=lambda one: one.name)
-
-
-def _load(processes: Sequence[ProcessRow]) -> Load:
-    alive = [one for one in processes if one.alive and one.role == "worker"]
-    return Load(sum(one.running for one in alive), sum(one.slots for one in alive))
 
 
 def _next(ticking: Sequence[Listed]) -> list[Listed]:
