@@ -3,10 +3,10 @@
 RUN := .venv/bin/uv run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev fmt check test coverage mutants sample schema wheel pythons image binary accept lock ci
+.PHONY: help dev fmt check test coverage mutants sample schema wheel pythons image binary accept screenshots lock ci
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 .venv/bin/uv:
 	python3 -m venv .venv && .venv/bin/pip install --quiet uv
@@ -57,6 +57,9 @@ binary: .venv/bin/uv ## make one executable file of the application and the runt
 
 accept: .venv/bin/uv ## run the issue's acceptance on real settings and print what was seen
 	$(RUN) python deploy/accept.py
+
+screenshots: .venv/bin/uv ## take the pictures of docs/img anew, of what has visibly changed
+	$(RUN) python deploy/screenshots.py
 
 lock: .venv/bin/uv ## pin what the Dockerfile and plain pip install
 	.venv/bin/uv pip compile --quiet --universal --extra starter --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock pyproject.toml

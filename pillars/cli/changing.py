@@ -12,11 +12,11 @@ import click
 
 from pillars.cli import opening, saying
 from pillars.cli.ending import DONE, FAILED, STOPPED, Misuse, arguments
-from pillars.cli.looking import filters, require_known, said
+from pillars.cli.looking import filters, said
 from pillars.cli.opening import Opened
 from pillars.errors import DatabaseTrouble, UnknownJob
 from pillars.jobs.handle import checked_id
-from pillars.store import jobs, listing, redriving
+from pillars.store import jobs, listing, oversight, redriving
 from pillars.store.listing import Wanted
 from pillars.store.pool import Executor
 from pillars.store.rows import JobRow
@@ -182,7 +182,7 @@ class _Bulk:
         pool = opened.database.pool
         found = [job_id for wanted in self.wanted for job_id in await _ids(pool, wanted)]
         if not found:
-            await require_known(pool, self.wanted[0])
+            await oversight.require_known(pool, self.wanted[0])
         return found
 
     async def _work(self, job_ids: Sequence[UUID], opened: Opened) -> None:

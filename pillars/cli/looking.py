@@ -1,8 +1,8 @@
 """`app jobs list` and `app jobs show`."""
 
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -11,15 +11,15 @@ from pillars.cli import opening, saying
 from pillars.cli.ending import DONE, arguments
 from pillars.cli.opening import Opened
 from pillars.cli.tables import Cell, Column
-from pillars.cli.words import age, moment, pretty, span, visible
+from pillars.cli.words import pretty, visible
 from pillars.durations import words
-from pillars.errors import Unknown, UnknownJob
 from pillars.jobs import options
 from pillars.jobs.handle import checked_id
-from pillars.store import cursors, listing, naming, queues, schedules
+from pillars.moments import age, in_full_and_age, span
+from pillars.store import cursors, listing, oversight, schedules
 from pillars.store.listing import Page, Wanted
-from pillars.store.pool import Executor
-from pillars.store.rows import AttemptRow, Circumstances, JobRow
+from pillars.store.oversight import Seen
+from pillars.store.rows import AttemptRow, JobRow
 
 NEWEST_ATTEMPTS = 20
 LONGEST = 20_000  # characters of a payload, a result or a traceback; --json has all of it
@@ -72,38 +72,14 @@ def said(wanted: Wanted) -> str:
     )
 
 
-async def _page(wanted: Wanted, opened: Opened) -> tuple[Page, datetime, str | None]:
+async def _page(wanted: Wanted, opened: Opened) -> tuple[Page[JobRow], datetime, str | None]:
     pool = opened.database.pool
     page = await listing.page(pool, wanted)
-    hint = None if page.jobs else await _mistaken(pool, wanted)
+    hint = None if page.jobs else await oversight.mistaken(pool, wanted)
     return page, await schedules.now(pool), hint
 
 
-async def require_known(executor: Executor, wanted: Wanted) -> None:
-    """Raise `Unknown` for a name or a queue of which nobody knows: where nothing is found, it may be misspelt."""
-    if wanted.name is not None and not await _ever(executor, wanted.name):
-        names = await naming.defined_names(executor)
-        if wanted.name not in names:
-            raise UnknownJob.among(wanted.name, names)
-    if wanted.queue is not None:
-        await queues.require(executor, wanted.queue)
-
-
-async def _ever(executor: Executor, name: str) -> bool:
-    """Whether there is any job of this name, though no code defines it any more."""
-    return bool((await listing.page(executor, Wanted(name=name, limit=1))).jobs)
-
-
-async def _mistaken(executor: Executor, wanted: Wanted) -> str | None:
-    """What a listing that found nothing may have misspelt."""
-    try:
-        await require_known(executor, wanted)
-    except Unknown as error:
-        return str(error)
-    return None
-
-
-def _after(page: Page, wanted: Wanted, hint: str | None) -> str:
+def _after(page: Page[JobRow], wanted: Wanted, hint: str | None) -> str:
     """The line below a page: how many, how to go on; or, where there is nothing, what to do."""
     if page.next is not None:
         limit = "" if wanted.limit == Wanted().limit else f" --limit {wanted.limit}"
@@ -127,36 +103,14 @@ def _row(job: JobRow, now: datetime) -> list[Cell]:
         Cell(str(job.job_id)),
         saying.of_state(job.state),
         Cell(job.name),
-        Cell(age(_last_moved(job), now)),
+        Cell(age(oversight.last_moved(job), now)),
         Cell(job.queue),
         Cell(tries),
         Cell(error, "dim"),
     ]
 
 
-def _last_moved(job: JobRow) -> datetime | None:
-    """When it ended, began, or is due: what a reader of its state asks next."""
-    match job.state:
-        case "running":
-            return job.started_at
-        case "scheduled" | "ready":
-            return job.run_at
-        case "waiting" | "paused":
-            return job.created_at
-    return job.finished_at
-
-
 # --- one job ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A job with all that is known of it."""
-
-    job: JobRow
-    attempts: Sequence[AttemptRow]
-    circumstances: Circumstances | None
-    now: datetime
 
 
 def show(job_id: str, *, as_json: bool) -> int:
@@ -172,13 +126,7 @@ def show(job_id: str, *, as_json: bool) -> int:
 
 
 async def _seen(job_id: UUID, opened: Opened) -> Seen:
-    pool = opened.database.pool
-    job = await listing.find(pool, job_id)
-    if job is None:
-        raise UnknownJob.gone(job_id)
-    attempts = await listing.attempts(pool, job_id, newest=NEWEST_ATTEMPTS)
-    circumstances = await listing.circumstances(pool, job_id)
-    return Seen(job, attempts, circumstances, await schedules.now(pool))
+    return await oversight.seen(opened.database.pool, job_id, attempts=NEWEST_ATTEMPTS)
 
 
 def _told(seen: Seen) -> Iterator[str]:
@@ -199,7 +147,7 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
     job, now = seen.job, seen.now
 
     def at(when: datetime | None) -> str:
-        return "" if when is None else moment(when, now)
+        return "" if when is None else in_full_and_age(when, now)
 
     yield "id", str(job.job_id)
     yield "name", job.name
@@ -230,16 +178,12 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
 def _because(seen: Seen) -> str:
     """What an unfinished job waits for."""
     known = seen.circumstances
-    if known is None or seen.job.locked_by is not None:
-        return ""
-    if known.waiting_for == "definition" or not known.defined:
-        return ": waits for a process whose code has this name"
-    if known.waiting_for is not None:
-        return f": waits for {known.waiting_for}"
-    if known.paused_at is not None:
+    waits = oversight.waits_for(seen)
+    if waits is not None:
+        paused = waits == oversight.QUEUE_PAUSED
+        return f": {waits}" + (f"; app queues resume {seen.job.queue}" if paused else "")
+    if known is not None and known.paused_at is not None and seen.job.locked_by is None:
         return f": since {age(known.paused_at, seen.now)}"
-    if known.queue_paused_at is not None:
-        return f": its queue is paused; app queues resume {seen.job.queue}"
     return ""
 
 
@@ -259,7 +203,7 @@ def _of_attempt(attempt: AttemptRow, now: datetime) -> Iterator[str]:
         else f", after {span(attempt.ended_at - attempt.started_at)}"
     )
     outcome = saying.of_state(attempt.outcome)
-    yield f"  {attempt.attempt}  {visible(outcome.text)}  {moment(attempt.ended_at, now)}{took}"
+    yield f"  {attempt.attempt}  {visible(outcome.text)}  {in_full_and_age(attempt.ended_at, now)}{took}"
     # A traceback's last lines are its error.
     text = attempt.traceback or attempt.error
     if text:

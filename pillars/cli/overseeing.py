@@ -10,12 +10,12 @@ from pillars.cli.ending import DONE, FAILED, arguments
 from pillars.cli.following import Made
 from pillars.cli.opening import Opened
 from pillars.cli.tables import Cell, Column
-from pillars.cli.words import age, span
 from pillars.durations import words
 from pillars.errors import Unknown
 from pillars.jobs.enqueuing import new_id
 from pillars.jobs.options import checked_name
-from pillars.store import listing, queues, schedules, workers
+from pillars.moments import age, span
+from pillars.store import listing, oversight, queues, schedules, workers
 from pillars.store.pool import Executor
 from pillars.store.rows import Listed, ProcessRow, Queue
 
@@ -66,7 +66,7 @@ def list_queues(*, as_json: bool) -> int:
         return DONE
     if found:
         saying.rows(QUEUES, [_of_queue(queue, processes, now) for queue in found])
-        unserved = [one.name for one in found if one.ready and not _serving(one, processes)]
+        unserved = oversight.unserved(found, processes)
         if unserved:
             saying.tell(f"no worker serves {', '.join(unserved)[:LONGEST]}; start one: app worker")
     saying.tell(
@@ -226,7 +226,7 @@ def _of_queue(queue: Queue, processes: Sequence[ProcessRow], now: datetime) -> l
     paused = Cell(f"paused {age(queue.paused_at, now)}", "yellow") if queue.paused_at else Cell("")
     counts = (queue.ready, queue.running, queue.scheduled, queue.parked)
     oldest = span(timedelta(seconds=queue.oldest_ready_seconds)) if queue.ready else ""
-    serving = _serving(queue, processes)
+    serving = oversight.serving(queue.name, processes)
     return [
         Cell(queue.name),
         *(Cell(f"{count:,}", None if count else "dim") for count in counts),
@@ -234,14 +234,6 @@ def _of_queue(queue: Queue, processes: Sequence[ProcessRow], now: datetime) -> l
         Cell(str(serving), None if serving or not queue.ready else "red"),
         paused,
     ]
-
-
-def _serving(queue: Queue, processes: Sequence[ProcessRow]) -> int:
-    """How many live workers serve a queue."""
-    return sum(
-        one.role == "worker" and one.alive and (one.queues is None or queue.name in one.queues)
-        for one in processes
-    )
 
 
 def _of_schedule(schedule: Listed, now: datetime) -> list[Cell]:

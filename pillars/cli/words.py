@@ -1,13 +1,11 @@
-"""Text for people: what others wrote, made harmless to a terminal; moments and lengths of time in words."""
+"""Text for people: what others wrote, made harmless to a terminal."""
 
 import unicodedata
-from datetime import UTC, datetime, timedelta
 
 CUT = "…"
 MOST = (
     1000  # characters of a cell: combining marks take no width, and there may be any number of them
 )
-UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def visible(text: str) -> str:
@@ -34,29 +32,6 @@ def cut(text: str, room: int, *, keep_end: bool = False) -> str:
             break
         kept.append(one)
     return CUT + "".join(reversed(kept)) if keep_end else "".join(kept) + CUT
-
-
-def age(moment: datetime | None, now: datetime) -> str:
-    """How far off a moment is: "3 m ago", "in 2 h", "now"."""
-    if moment is None:
-        return ""
-    ahead = moment - now
-    said = span(abs(ahead))
-    if said == "0 s":
-        return "now"
-    return f"in {said}" if ahead > timedelta(0) else f"{said} ago"
-
-
-def span(length: timedelta) -> str:
-    """A length of time by its largest unit: "3 m"."""
-    seconds = length.total_seconds()
-    size, unit = next((one for one in UNITS if seconds >= one[0]), UNITS[-1])
-    return f"{round(seconds / size)} {unit}"
-
-
-def moment(at: datetime, now: datetime) -> str:
-    """A moment in full, in UTC, and how far off it is."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC ({age(at, now)})"
 
 
 def pretty(text: str) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from itertools import islice
 
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 
 from pillars.schedules.zones import zone
 
@@ -16,6 +17,15 @@ INSTANT = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
+
+
+@lru_cache(maxsize=1000)
+def explained(crontab: str) -> str | None:
+    """A crontab in words: "At 03:00 every day"; None for what is none."""
+    try:
+        return str(CronSim(crontab, START).explain())
+    except CronSimError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

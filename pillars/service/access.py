@@ -1,5 +1,7 @@
-"""Who may use the API and read the metrics: bearers of a token, or, where none is set, this very machine."""
+"""Who may use the API, the dashboard and the metrics: bearers of a token, or, where none is set, this very machine."""
 
+import base64
+import binascii
 import hmac
 import re
 from collections.abc import Sequence
@@ -16,33 +18,52 @@ READING = {"GET", "HEAD", "OPTIONS"}  # these change nothing (RFC 9110, section 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?", re.ASCII)
 SET_A_TOKEN = "no token is set: set PILLARS_TOKEN, or ask from this machine a server that is bound to it (HOST or PILLARS_HEALTH_HOST 127.0.0.1)"  # noqa: S105
 ASK_WITH_A_TOKEN = "expected the header Authorization: Bearer with the value of PILLARS_TOKEN or PILLARS_VIEW_TOKEN"  # noqa: S105
+LOG_IN = (
+    "expected the value of PILLARS_TOKEN or PILLARS_VIEW_TOKEN as the password, with any user name"
+)
+BEARER = "Bearer"
+BASIC = 'Basic realm="Three Pillars", charset="UTF-8"'
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     status: int
     detail: str
+    challenge: str = BEARER
+    """How to ask again, of a 401."""
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"www-authenticate": "Bearer"} if self.status == 401 else {}
+        return {"www-authenticate": self.challenge} if self.status == 401 else {}
 
 
-def refusal(settings: Settings, scope: Scope, *, bound: str) -> Refusal | None:
-    """Why a request may not pass, by a server bound to the host `bound`; None where it may."""
+def refusal(
+    settings: Settings, scope: Scope, *, bound: str, browsers: bool = False
+) -> Refusal | None:
+    """Why a request may not pass, by a server bound to the host `bound`; None where it may.
+
+    `browsers` may send the token as the password of HTTP Basic, too. Where none is set they are not asked for one.
+    """
     headers: Headers = scope["headers"]
     changes = scope["method"] not in READING
     if settings.token is None and settings.view_token is None:
         if not (is_loopback(bound) and is_local(headers)):
             return Refusal(401, SET_A_TOKEN)
-    elif not bears(headers, settings.token):
-        if not bears(headers, settings.view_token):
-            return Refusal(401, ASK_WITH_A_TOKEN)
+    elif not bears(headers, settings.token, browsers=browsers):
+        if not bears(headers, settings.view_token, browsers=browsers):
+            return Refusal(401, LOG_IN, BASIC) if browsers else Refusal(401, ASK_WITH_A_TOKEN)
         if changes:
             return Refusal(403, "PILLARS_VIEW_TOKEN only reads; this needs PILLARS_TOKEN")
     if changes and is_cross_site(headers):
         return Refusal(403, "a page of another site asked for this")
     return None
+
+
+def may_operate(settings: Settings, scope: Scope, *, browsers: bool = False) -> bool:
+    """Whether a request that may read may change things as well."""
+    if settings.token is None and settings.view_token is None:
+        return True
+    return bears(scope["headers"], settings.token, browsers=browsers)
 
 
 def given(headers: Headers, name: str) -> list[str]:
@@ -51,15 +72,26 @@ def given(headers: Headers, name: str) -> list[str]:
     return [value.decode("latin-1") for key, value in headers if key.lower() == wanted]
 
 
-def bears(headers: Headers, token: str | None) -> bool:
+def bears(headers: Headers, token: str | None, *, browsers: bool = False) -> bool:
     """Whether the request bears this token, compared in a time that tells nothing about it."""
     said = given(headers, "authorization")
     if token is None or len(said) != 1:
         return False
     scheme, _, value = said[0].partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(
-        value.strip().encode(), token.encode()
-    )
+    match scheme.lower():
+        case "bearer":
+            return hmac.compare_digest(value.strip().encode(), token.encode())
+        case "basic" if browsers:
+            return hmac.compare_digest(password(value.strip()), token.encode())
+    return False
+
+
+def password(credentials: str) -> bytes:
+    """The password of HTTP Basic's credentials (RFC 7617); empty, which no token is, where they are none."""
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def is_local(headers: Headers) -> bool:

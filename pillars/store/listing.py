@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -12,20 +12,31 @@ from pillars.store import states
 from pillars.store.cursors import cursor_after
 from pillars.store.pool import Executor
 from pillars.store.results import made_at, not_ended_before
-from pillars.store.rows import AttemptRow, Circumstances, JobRow, NewJob, Stored
+from pillars.store.rows import AttemptRow, Circumstances, Glimpse, JobRow, NewJob, Stored
 from pillars.store.statements import Statement
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+Shown = TypeVar("Shown", JobRow, Glimpse)
+Kinds: TypeAlias = tuple[Statement[Shown], Statement[Shown], Statement[Shown]]
+"""Of any state, of a final one, of an unfinished one."""
+
 INSPECT = Statement("jobs/inspect", JobRow)
 LIST_ALL = Statement("jobs/list_all", JobRow)
 LIST_UNFINISHED = Statement("jobs/list_unfinished", JobRow)
 LIST_FINAL = Statement("jobs/list_final", JobRow)
+GLANCE_ALL = Statement("jobs/glance_all", Glimpse)
+GLANCE_UNFINISHED = Statement("jobs/glance_unfinished", Glimpse)
+GLANCE_FINAL = Statement("jobs/glance_final", Glimpse)
 IDS_UNFINISHED = Statement("jobs/ids_unfinished", Stored)
 IDS_FINAL = Statement("jobs/ids_final", Stored)
+PAGES: Kinds[JobRow] = (LIST_ALL, LIST_FINAL, LIST_UNFINISHED)
+GLANCES: Kinds[Glimpse] = (GLANCE_ALL, GLANCE_FINAL, GLANCE_UNFINISHED)
 ATTEMPTS = Statement("jobs/attempts", AttemptRow)
 CIRCUMSTANCES = Statement("jobs/circumstances", Circumstances)
+
+GLANCE = 300  # characters of a payload or an error: a line of a list shows no more
 
 UNFINISHED, FINAL, STATES = states.UNFINISHED, states.FINAL, states.STATES
 
@@ -43,10 +54,10 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[Shown]):
     """Some jobs, and the id to go on from where there are more."""
 
-    jobs: Sequence[JobRow]
+    jobs: Sequence[Shown]
     next: UUID | None
 
 
@@ -56,14 +67,22 @@ async def find(executor: Executor, job_id: UUID) -> JobRow | None:
     return found[0] if found else None
 
 
-async def page(executor: Executor, wanted: Wanted) -> Page:
+async def page(executor: Executor, wanted: Wanted) -> Page[JobRow]:
     """Read one page; reads one row more, which tells whether there is another."""
+    statement = _of_state(wanted.state, PAGES)
     found = await executor.rows(
-        _statement(wanted.state), wanted.older_than, wanted.limit + 1,
-        wanted.state, wanted.name, wanted.queue, wanted.tag,
+        statement, wanted.older_than, wanted.limit + 1, wanted.state, wanted.name, wanted.queue, wanted.tag,
     )  # fmt: skip
-    shown = found[: wanted.limit]
-    return Page(shown, shown[-1].job_id if len(found) > wanted.limit else None)
+    return _paged(found, wanted)
+
+
+async def glances(executor: Executor, wanted: Wanted) -> Page[Glimpse]:
+    """As `page`, with as much of each job as a line shows: payloads and results may be megabytes."""
+    statement = _of_state(wanted.state, GLANCES)
+    found = await executor.rows(
+        statement, wanted.older_than, wanted.limit + 1, wanted.state, wanted.name, wanted.queue, wanted.tag, GLANCE,
+    )  # fmt: skip
+    return _paged(found, wanted)
 
 
 async def ids(executor: Executor, wanted: Wanted) -> list[UUID]:
@@ -98,7 +117,7 @@ def as_stored(job: NewJob, job_id: UUID) -> JobRow:
     )  # fmt: skip
 
 
-def page_as_json(page: Page) -> dict[str, Any]:
+def page_as_json(page: Page[JobRow]) -> dict[str, Any]:
     """A page for a JSON encoder; `next` is the cursor to go on with, null on the last page."""
     following = None if page.next is None else cursor_after(page.next)
     return {"items": [as_json(job) for job in page.jobs], "next": following}
@@ -121,7 +140,13 @@ def plain(row: "DataclassInstance") -> dict[str, Any]:
     }
 
 
-def _statement(state: str | None) -> Statement[JobRow]:
+def _of_state(state: str | None, kinds: Kinds[Shown]) -> Statement[Shown]:
+    of_any, final, unfinished = kinds
     if state is None:
-        return LIST_ALL
-    return LIST_FINAL if state in FINAL else LIST_UNFINISHED
+        return of_any
+    return final if state in FINAL else unfinished
+
+
+def _paged(found: Sequence[Shown], wanted: Wanted) -> Page[Shown]:
+    shown = found[: wanted.limit]
+    return Page(shown, shown[-1].job_id if len(found) > wanted.limit else None)

@@ -48,14 +48,19 @@ async def read(request: Request) -> Enqueue:
         raise HTTPException(
             415, "expected the header Content-Type: application/json, and no Content-Encoding"
         )
+    said = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
+    return parse(await received(request, most=MAX_PAYLOAD, said=said))
+
+
+async def received(request: Request, *, most: int, said: str) -> bytes:
+    """A body of at most so many bytes; raises 408, or 413 with what is `said`."""
     try:
         with anyio.fail_after(PATIENCE):
-            content = await _content(request)
+            return await _content(request, most, said)
     except TimeoutError:
         raise HTTPException(
             408, f"the body did not arrive within {PATIENCE:g} s", {"connection": "close"}
         ) from None
-    return parse(content)
 
 
 def parse(content: bytes) -> Enqueue:
@@ -122,11 +127,10 @@ def _check(body: Enqueue, whole: dict[str, Any]) -> None:
         options.checked_text(body.context, "context")
 
 
-async def _content(request: Request) -> bytes:
+async def _content(request: Request, most: int, said: str) -> bytes:
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MAX_PAYLOAD:
-            said = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
+        if len(content) > most:
             raise HTTPException(413, said, {"connection": "close"})
     return bytes(content)

@@ -1,8 +1,9 @@
 """Answers in JSON: what was asked for, or why not (RFC 9457)."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,6 +19,19 @@ HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 LONGEST_DETAIL = 1000  # characters
 BRIEF = {Trouble.UNREACHABLE, Trouble.LOST, Trouble.CONFLICT, Trouble.READ_ONLY, Trouble.BUSY}
 UNCERTAIN = "the database did not answer in time; whether anything was changed is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Why a request was refused or failed."""
+
+    status: int
+    detail: str
+    headers: Mapping[str, str] | None = None
+
+
+Show: TypeAlias = Callable[[Request, Said], Response]
+Handler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def answer(
@@ -48,20 +62,40 @@ def problem(
     )
 
 
-async def of_http(_request: Request, error: Exception) -> Response:
-    said = cast("HTTPException", error)
-    return problem(said.status_code, said.detail, headers=said.headers)
+def show(_request: Request, said: Said) -> Response:
+    """Why a request came to nothing, as JSON."""
+    return problem(said.status, said.detail, headers=said.headers)
 
 
-async def of_usage(_request: Request, error: Exception) -> Response:
-    return problem(404 if isinstance(error, Unknown) else 400, str(error))
+def handlers(shown: Show) -> dict[Any, Any]:
+    """What an application does with what its routes raise: every error in words, `shown` in the form that its reader wants."""
+
+    def handler(words: Callable[[Request, Any], Said]) -> Handler:
+        async def handle(request: Request, error: Exception) -> Response:
+            return shown(request, words(request, error))
+
+        return handle
+
+    return {
+        HTTPException: handler(of_http),
+        UsageError: handler(of_usage),
+        DatabaseTrouble: handler(of_database),
+        Exception: handler(of_failure),
+    }
 
 
-async def of_database(request: Request, raised: Exception) -> Response:
+def of_http(_request: Request, error: HTTPException) -> Said:
+    return Said(error.status_code, error.detail, error.headers)
+
+
+def of_usage(_request: Request, error: UsageError) -> Said:
+    return Said(404 if isinstance(error, Unknown) else 400, str(error))
+
+
+def of_database(request: Request, error: DatabaseTrouble) -> Said:
     """What Postgres says goes to the log: it may name hosts and roles."""
-    error = cast("DatabaseTrouble", raised)
     if error.kind is Trouble.REFUSED:
-        return problem(400, str(error))
+        return Said(400, str(error))
     status = 503 if error.kind in BRIEF else 500
     log.get("pillars.web").warning(
         log.Event.REQUEST_SERVED,
@@ -72,20 +106,12 @@ async def of_database(request: Request, raised: Exception) -> Response:
         error=str(error),
     )
     if status == 500:
-        return problem(500, "the database refused this statement; the log says why")
+        return Said(500, "the database refused this statement; the log says why")
     detail = (
         UNCERTAIN if error.may_have_happened else "the database cannot serve this now; try again"
     )
-    return problem(503, detail, headers={"retry-after": "1"})
+    return Said(503, detail, {"retry-after": "1"})
 
 
-async def of_failure(_request: Request, _error: Exception) -> Response:
-    return problem(500, "this is a bug here, or in the database's schema; the log says more")
-
-
-HANDLERS: Mapping[Any, Any] = {
-    HTTPException: of_http,
-    UsageError: of_usage,
-    DatabaseTrouble: of_database,
-    Exception: of_failure,
-}
+def of_failure(_request: Request, _error: Exception) -> Said:
+    return Said(500, "this is a bug here, or in the database's schema; the log says more")

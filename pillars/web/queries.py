@@ -43,12 +43,14 @@ def wanted(query: QueryParams) -> Wanted:
     given = dict(query)
     for name in given:
         if name not in FILTERS:
-            raise UsageError(f"query: expected only {', '.join(FILTERS)}")
+            raise UsageError(
+                f"query: expected only {', '.join(FILTERS)}, got {options.shown(name)}"
+            )
         if len(query.getlist(name)) > 1:
             raise UsageError(f"{name}: expected once, got {len(query.getlist(name))} times")
     state, cursor = given.get("state"), given.get("cursor")
     if state is not None and state not in STATES:
-        raise UsageError(f"state: expected one of {', '.join(STATES)}")
+        raise UsageError(f"state: expected one of {', '.join(STATES)}, got {options.shown(state)}")
     return Wanted(
         state=state,
         name=options.checked_name(given["name"], "name") if "name" in given else None,
@@ -63,5 +65,7 @@ def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
     if not (text.isascii() and text.isdigit() and len(text) <= 3):
-        raise UsageError(f"limit: expected a whole number from 1 to {MOST}")
+        raise UsageError(
+            f"limit: expected a whole number from 1 to {MOST}, got {options.shown(text)}"
+        )
     return options.checked_whole(int(text), "limit", 1, MOST)

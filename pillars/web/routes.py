@@ -6,20 +6,23 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 
 from pillars.jobs.definition import Job
 from pillars.service import exposition, health
 from pillars.service.process import Process
 from pillars.service.scraping import Metrics
-from pillars.web import openapi, shapes
+from pillars.web import openapi, problems, shapes
 from pillars.web.api.jobs import Jobs
 from pillars.web.api.processes import Processes
 from pillars.web.api.queues import Queues
 from pillars.web.api.schedules import Schedules
 from pillars.web.bodies import Enqueue
+from pillars.web.dashboard import table as dashboard
+from pillars.web.dashboard.frame import Frame
 from pillars.web.gate import Gate
 from pillars.web.operations import Answer, Operation, Resource
-from pillars.web.problems import HANDLERS
 from pillars.web.queries import Filters, Strictness
 
 NO_JOBS: Mapping[str, Job[..., Any]] = MappingProxyType({})
@@ -28,14 +31,25 @@ Ops = dict[str, Operation]
 
 
 def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS) -> Starlette:
-    """Our side of the web pillar: the routes behind the gate, all errors as problems."""
-    settings = process.settings
-    resources = table(process, jobs=jobs)
-    is_open = {settings.prefix + one.path for one in resources if one.is_open}
+    """Our side of the web pillar: the routes behind the gate, all errors in words: as JSON, those of the dashboard as pages."""
+    settings, frame = process.settings, Frame(process.settings)
+    routes = [(one.route(settings.prefix), one.is_open) for one in table(process, jobs=jobs)]
+
+    def show(request: Request, said: problems.Said) -> Response:
+        covered = frame.covers(request.scope["path"])
+        return frame.refused(request, said) if covered else problems.show(request, said)
+
+    gate = Middleware(
+        Gate,
+        settings=settings,
+        is_open=[route for route, is_open in routes if is_open],
+        for_browsers=frame.covers,
+        show=show,
+    )
     return Starlette(
-        routes=[one.route(settings.prefix) for one in resources],
-        middleware=[Middleware(Gate, settings=settings, is_open=is_open)],
-        exception_handlers=HANDLERS,
+        routes=[route for route, _ in routes],
+        middleware=[gate],
+        exception_handlers=problems.handlers(show),
     )
 
 
@@ -53,7 +67,7 @@ def table(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS) -> l
     document = openapi.Document(prefix)
     described.append(_openapi(document))
     document.describe(described)
-    return described
+    return [*described, *dashboard.resources(process)]
 
 
 def _jobs(jobs: Jobs) -> list[Resource]:

@@ -18,16 +18,15 @@ PAGE = """<!doctype html>
 <p>Any ASGI application will do: FastAPI, Starlette, Litestar, Django. Name it in <code>pyproject.toml</code>:</p>
 <pre>[tool.pillars]
 web = "module:app"</pre>
-<p>It gets every path but the runtime's own, such as <a href="{health}">{health}</a> and <a href="{jobs}">{jobs}</a>.</p>
+<p>It gets every path but the runtime's own: <a href="{dashboard}">the dashboard</a>, <a href="{health}">{health}</a>, <a href="{jobs}">{jobs}</a> and their like.</p>
 </html>
 """
 
 
 def application(settings: Settings) -> Starlette:
     """404 for every path, and in dev a page at `/` that says what to do."""
-    page = PAGE.format(
-        health=escape(f"{settings.prefix}/api/health"), jobs=escape(f"{settings.prefix}/api/jobs")
-    )
+    paths = {"dashboard": "/dashboard", "health": "/api/health", "jobs": "/api/jobs"}
+    page = PAGE.format(**{name: escape(settings.prefix + path) for name, path in paths.items()})
 
     async def welcome(_request: Request) -> Response:
         return HTMLResponse(page)

@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pillars.cli.tables import Cell, Column, table
-from pillars.cli.words import age, cut, visible, width
+from pillars.cli.words import cut, visible, width
+from pillars.moments import age
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -1,9 +1,11 @@
-"""Mutants of the gate before the API, and of the dispatcher."""
+"""Mutants of the gate before the API and the dashboard, of its pages, and of the dispatcher."""
 
 from mutants.kinds import Mutant, Promise, edit
 
 ACCESS = "pillars/service/access.py"
 TESTS = "tests/web/test_access.py::"
+PAGES = "tests/web/test_dashboard_safety.py::"
+FRAME = "pillars/web/dashboard/frame.py"
 
 WEB = [
     Mutant(
@@ -85,7 +87,7 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             ACCESS,
-            "hmac.compare_digest(\n        value.strip().encode(), token.encode()\n    )",
+            "hmac.compare_digest(value.strip().encode(), token.encode())",
             "token.startswith(value.strip())",
         ),
         tests=(TESTS + "test_nothing_but_the_exact_bearer_token_lets_through",),
@@ -96,8 +98,8 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             "pillars/web/gate.py",
-            'scope["path"] not in self._is_open',
-            'scope["path"].startswith(("/api/jobs", "/api/queues", "/api/schedules", "/api/workers"))',
+            "not self._is_passed(scope)",
+            'scope["path"].startswith(("/api/jobs", "/api/queues", "/api/schedules", "/api/workers", "/dashboard"))',
         ),
         tests=(TESTS + "test_a_route_added_to_the_table_is_closed",),
     ),
@@ -109,5 +111,59 @@ WEB = [
         tests=(
             "tests/web/test_dispatcher.py::test_a_path_of_ours_is_never_theirs_whatever_the_method",
         ),
+    ),
+    Mutant(
+        name="a-password-opens-the-api",
+        without="HTTP Basic opens the dashboard alone.",
+        promise=Promise.GUARDED,
+        edits=edit(ACCESS, 'case "basic" if browsers:', 'case "basic":'),
+        tests=(PAGES + "test_a_password_opens_the_dashboard_alone",),
+    ),
+    Mutant(
+        name="half-a-password",
+        without="Only the exact password lets in.",
+        promise=Promise.GUARDED,
+        edits=edit(
+            ACCESS,
+            "hmac.compare_digest(password(value.strip()), token.encode())",
+            "token.encode().startswith(password(value.strip()))",
+        ),
+        tests=(PAGES + "test_nothing_but_the_exact_password_lets_in",),
+    ),
+    Mutant(
+        name="unescaped-pages",
+        without="What is stored is printed as text.",
+        promise=Promise.GUARDED,
+        edits=edit(FRAME, "autoescape=True", "autoescape=False"),
+        tests=(PAGES + "test_nothing_that_is_stored_runs_on_any_page",),
+    ),
+    Mutant(
+        name="text-that-turns-around",
+        without="Characters that hide or turn the text after them are shown as what they are.",
+        promise=Promise.GUARDED,
+        edits=edit(FRAME, "if type(value) is str else value", "if value is None else value"),
+        tests=(PAGES + "test_nothing_that_is_stored_runs_on_any_page",),
+    ),
+    Mutant(
+        name="files-without-the-policy",
+        without="Every answer of the dashboard carries its policy: redirects and refusals too.",
+        promise=Promise.GUARDED,
+        edits=edit(
+            FRAME,
+            "return RedirectResponse(link, 303, UNSTORED)",
+            "return RedirectResponse(link, 303)",
+        ),
+        tests=(PAGES + "test_every_answer_carries_the_policy_and_is_not_stored",),
+    ),
+    Mutant(
+        name="buttons-for-viewers",
+        without="Who may only read is shown no buttons.",
+        promise=Promise.GUARDED,
+        edits=edit(
+            ACCESS,
+            'return bears(scope["headers"], settings.token, browsers=browsers)',
+            "return browsers",
+        ),
+        tests=(PAGES + "test_both_tokens_read_and_only_one_operates",),
     ),
 ]

@@ -73,10 +73,12 @@ def app(
 
 
 @asynccontextmanager
-async def ready_app(folder: Path, dsn: str, *words: str, **environ: str) -> AsyncIterator[App]:
+async def ready_app(
+    folder: Path, dsn: str, *words: str, project: Path = PROJECT, **environ: str
+) -> AsyncIterator[App]:
     """As `app`, once it says that it is ready."""
     environ.setdefault("PILLARS_LOCK", "5s")
-    with app(folder, dsn, *words, project=PROJECT, **environ) as started:
+    with app(folder, dsn, *words, project=project, **environ) as started:
         await started.ready()
         yield started
 

@@ -1,3 +1,4 @@
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,23 +16,29 @@ analyze;
 """
 
 
-async def plan(db: str, wanted: Wanted) -> str:
+async def plan(db: str, wanted: Wanted, kinds: listing.Kinds[Any] = listing.PAGES) -> str:
     """The plan of a page as it is after asyncpg's statement has been used often enough to be planned once for all."""
-    text = statements.text(listing._statement(wanted.state).name)
+    text = statements.text(listing._of_state(wanted.state, kinds).name)
+    types, more = ("", "") if kinds is listing.PAGES else (", integer", ", 300")
     async with asking(db) as connection:
         await connection.execute("set plan_cache_mode = force_generic_plan")
-        await connection.execute(f"prepare page(uuid, integer, text, text, text, text) as {text}")
+        await connection.execute(
+            f"prepare page(uuid, integer, text, text, text, text{types}) as {text}"
+        )
         state = "null" if wanted.state is None else f"'{wanted.state}'"
         rows = await connection.fetch(
-            f"explain (analyze, costs off) execute page(null, 51, {state}, null, null, null)"
+            f"explain (analyze, costs off) execute page(null, 51, {state}, null, null, null{more})"
         )
     return "\n".join(row[0] for row in rows)
 
 
+@pytest.mark.parametrize("kinds", [listing.PAGES, listing.GLANCES], ids=["pages", "glances"])
 @pytest.mark.parametrize("state", [None, "ready", "completed", "failed"])
-async def test_a_page_rides_the_indexes_and_sorts_nothing(db: str, state: str | None) -> None:
+async def test_a_page_rides_the_indexes_and_sorts_nothing(
+    db: str, state: str | None, kinds: listing.Kinds[Any]
+) -> None:
     await tell(db, FILL)
-    explained = await plan(db, Wanted(state=state))
+    explained = await plan(db, Wanted(state=state), kinds)
     ran = [line for line in explained.splitlines() if "never executed" not in line]
     assert not [line for line in ran if "Sort  " in line or "Sort (" in line], explained
     assert not [line for line in ran if "Seq Scan" in line and "rows=0" not in line], explained

@@ -29,7 +29,9 @@ async def theirs(scope: Any, receive: Any, send: Any) -> None:
         "/api/healthy",
         "/api/jobs/1/2/3",
         "/api/jobs/1/pause",
-        "/dashboard",
+        "/dashboards",
+        "/dashboard/",
+        "/dashboard/errors",
         "/API/JOBS",
     ],
 )

@@ -63,7 +63,7 @@ async def test_every_route_stands_in_it_and_nothing_else(
     served = {
         (method, route.path.replace(":path}", "}"))
         for route in routes.application(process_with()).routes
-        if isinstance(route, Route)
+        if isinstance(route, Route) and not route.path.startswith("/dashboard")
         for method in (route.methods or set()) - {"HEAD"}
     }
     assert operations(document).keys() == served

@@ -117,6 +117,26 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What a list shows of a job; payload (JSON) and error are only how they begin."""
+
+    job_id: UUID
+    name: str
+    queue: str
+    state: str
+    payload: str | None
+    last_error: str | None
+    attempt: int
+    max_attempts: int | None
+    crashes: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    run_at: datetime | None
+    tags: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRow:
     """An attempt that did not simply complete."""
 

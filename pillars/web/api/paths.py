@@ -13,7 +13,11 @@ ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IG
 
 def job_id(request: Request) -> UUID:
     """The id in the path, in its one usual form; what was got is not repeated: it may be anything."""
-    text = request.path_params["job_id"]
+    return read_id(request.path_params["job_id"])
+
+
+def read_id(text: str) -> UUID:
+    """An id as it was sent, in a path or in a form."""
     if not ID.fullmatch(text):
         raise UnknownJob(
             "no job has this id: expected one such as 01890a5d-ac96-774b-bcce-b302099a8057"

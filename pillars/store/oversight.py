@@ -1,0 +1,107 @@
+"""What people ask of what they look at: all about one job, why it waits, who serves a queue, what a name may have meant."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pillars.errors import Unknown, UnknownJob
+from pillars.store import listing, naming, queues, schedules
+from pillars.store.listing import Wanted
+from pillars.store.pool import Executor
+from pillars.store.rows import (
+    AttemptRow,
+    Circumstances,
+    Glimpse,
+    JobRow,
+    ProcessRow,
+    Queue,
+)
+
+QUEUE_PAUSED = "its queue is paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A job with all that is known of it; `circumstances` None where it has ended."""
+
+    job: JobRow
+    attempts: Sequence[AttemptRow]
+    circumstances: Circumstances | None
+    now: datetime
+
+
+async def seen(executor: Executor, job_id: UUID, *, attempts: int) -> Seen:
+    """All about one job, with so many of its newest attempts; raises `UnknownJob` where no row is left of it."""
+    job = await listing.find(executor, job_id)
+    if job is None:
+        raise UnknownJob.gone(job_id)
+    return Seen(
+        job,
+        await listing.attempts(executor, job_id, newest=attempts),
+        await listing.circumstances(executor, job_id),
+        await schedules.now(executor),
+    )
+
+
+def waits_for(seen: Seen) -> str | None:
+    """What keeps a job from being claimed; None where nothing does, or where it runs or has ended."""
+    known = seen.circumstances
+    if known is None or seen.job.locked_by is not None:
+        return None
+    if known.waiting_for == "definition" or not known.defined:
+        return "waits for a process whose code has this name"
+    if known.waiting_for is not None:
+        return f"waits for {known.waiting_for}"
+    if known.queue_paused_at is not None and known.paused_at is None:
+        return QUEUE_PAUSED
+    return None
+
+
+def last_moved(job: JobRow | Glimpse) -> datetime | None:
+    """When a job ended, began, or is due: what a reader of its state asks next."""
+    match job.state:
+        case "running":
+            return job.started_at
+        case "scheduled" | "ready":
+            return job.run_at
+        case "waiting" | "paused":
+            return job.created_at
+    return job.finished_at
+
+
+def serving(queue: str, processes: Iterable[ProcessRow]) -> int:
+    """How many live workers serve a queue."""
+    return sum(
+        one.role == "worker" and one.alive and (one.queues is None or queue in one.queues)
+        for one in processes
+    )
+
+
+def unserved(found: Iterable[Queue], processes: Sequence[ProcessRow]) -> list[str]:
+    """The queues with ready jobs that no live worker serves."""
+    return [one.name for one in found if one.ready and not serving(one.name, processes)]
+
+
+async def require_known(executor: Executor, wanted: Wanted) -> None:
+    """Raise `Unknown` for a name or a queue of which nobody knows: where nothing is found, it may be misspelt."""
+    if wanted.name is not None and not await _ever(executor, wanted.name):
+        names = await naming.defined_names(executor)
+        if wanted.name not in names:
+            raise UnknownJob.among(wanted.name, names)
+    if wanted.queue is not None:
+        await queues.require(executor, wanted.queue)
+
+
+async def mistaken(executor: Executor, wanted: Wanted) -> str | None:
+    """What a listing that found nothing may have misspelt."""
+    try:
+        await require_known(executor, wanted)
+    except Unknown as error:
+        return str(error)
+    return None
+
+
+async def _ever(executor: Executor, name: str) -> bool:
+    """Whether there is any job of this name, though no code defines it any more."""
+    return bool((await listing.glances(executor, Wanted(name=name, limit=1))).jobs)

@@ -1,0 +1,163 @@
+"""The page of one job: what it is, why it waits, what became of each attempt."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pillars.errors import UnknownJob
+from pillars.moments import age, span
+from pillars.store import jobs, oversight, redriving
+from pillars.store.oversight import Seen
+from pillars.web.api import paths
+from pillars.web.dashboard import again
+from pillars.web.dashboard.frame import Frame
+from pillars.web.dashboard.readings import Readings
+from pillars.web.problems import Said
+
+NEWEST_ATTEMPTS = 20
+LONGEST = 100_000  # characters of a payload, a result, a traceback; the API has all of it
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A moment of a job's life; `after` the time since the one before."""
+
+    name: str
+    at: datetime | None
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A long text, cut; `length` of all of it."""
+
+    text: str
+    length: int
+
+    @property
+    def is_cut(self) -> bool:
+        return self.length > len(self.text)
+
+
+class JobPage:
+    """Shows one job, retries it, cancels it."""
+
+    def __init__(self, frame: Frame, readings: Readings) -> None:
+        self._frame = frame
+        self._readings = readings
+        self._pool = readings.pool
+
+    async def show(self, request: Request) -> Response:
+        seen = await oversight.seen(self._pool, paths.job_id(request), attempts=NEWEST_ATTEMPTS)
+        job = seen.job
+        return self._frame.show(
+            request,
+            "job.html",
+            place="jobs",
+            title=job.name,
+            now=seen.now,
+            job=job,
+            known=seen.circumstances,
+            because=await self._because(seen),
+            steps=list(_steps(seen)),
+            payload=_json(job.payload),
+            result=_json(job.result),
+            error=None if job.last_error is None else _cut(job.last_error.strip()),
+            attempts=[
+                (one, _cut((one.traceback or one.error or "").rstrip()))
+                for one in reversed(seen.attempts)
+            ],
+            copies=again.copies(job, f"{str(request.base_url).rstrip('/')}{self._api()}"),
+            api=self._api(),
+        )
+
+    async def retry(self, request: Request) -> Response:
+        retried = await redriving.retry(self._pool, paths.job_id(request))
+        if retried.refused:
+            return self._frame.refused(request, Said(409, retried.refused))
+        return self._done(retried.job.job_id, "job-retried")
+
+    async def cancel(self, request: Request) -> Response:
+        job_id = paths.job_id(request)
+        match await jobs.cancel(self._pool, job_id):
+            case "cancelled":
+                return self._done(job_id, "job-cancelled")
+            case "requested":
+                return self._done(job_id, "job-asked")
+            case "final":
+                state = await jobs.state(self._pool, job_id)
+                said = Said(409, f"the job has ended: it is {state}")
+                return self._frame.refused(request, said)
+        raise UnknownJob.gone(job_id)
+
+    def _done(self, job_id: UUID, said: str) -> Response:
+        self._readings.changed()
+        return self._frame.go(self._frame.link("jobs", job_id, said=said))
+
+    def _api(self) -> str:
+        return self._frame.link().removesuffix("/dashboard") + "/api/jobs"
+
+    async def _because(self, seen: Seen) -> str | None:
+        """Why an unfinished job is where it is; None where its state says all."""
+        waits = oversight.waits_for(seen)
+        job, known = seen.job, seen.circumstances
+        if waits is not None or known is None:
+            return waits
+        if known.cancel_requested_at is not None:
+            return f"its end was asked for {age(known.cancel_requested_at, seen.now)}"
+        if job.deadline_at is not None and job.deadline_at < seen.now:
+            return "it is over its deadline and has not ended yet"
+        if job.state == "scheduled" and job.attempt:
+            return f"its next attempt is due {age(job.run_at, seen.now)}"
+        if job.state == "ready":
+            return await self._until_claimed(job.queue)
+        return None
+
+    async def _until_claimed(self, queue: str) -> str:
+        if not oversight.serving(queue, await self._readings.processes()):
+            return f"no live worker serves its queue, {queue}; start one: app worker"
+        return "waits for a free slot of a worker"
+
+
+def _steps(seen: Seen) -> Iterator[Step]:
+    """Its life in order: what took how long."""
+    job = seen.job
+    due = job.run_at if job.run_at is not None and job.run_at > job.created_at else None
+    yield Step("created", job.created_at, "")
+    before = job.created_at
+    if due is not None:
+        yield Step("due", due, _took(before, due))
+        before = due
+    if job.started_at is not None or job.finished_at is None:
+        yield Step("started", job.started_at, _took(before, job.started_at, "waited "))
+        before = job.started_at or before
+    ran = "ran " if job.started_at is not None else ""
+    name = "finished" if job.finished_at is None else job.state
+    yield Step(name, job.finished_at, _took(before, job.finished_at, ran))
+
+
+def _took(since: datetime, until: datetime | None, said: str = "") -> str:
+    if until is None:
+        return ""
+    length = max(
+        until - since, timedelta(0)
+    )  # clocks of who made the id and of the database differ
+    if length < timedelta(seconds=1):
+        return f"{said}{round(length / timedelta(milliseconds=1))} ms"
+    if length < timedelta(seconds=10):
+        return f"{said}{length.total_seconds():.1f} s"
+    return f"{said}{span(length)}"
+
+
+def _json(text: str | None) -> Text | None:
+    """Laid out for eyes, every digit as it is stored."""
+    return None if text is None else _cut(msgspec.json.format(text, indent=2))
+
+
+def _cut(text: str) -> Text:
+    return Text(text[:LONGEST], len(text))

@@ -1,0 +1,233 @@
+// The pages work without this file: it keeps them fresh, lets ages count on, and adds keys.
+"use strict";
+
+const EVERY = 3000; // ms between two looks
+const COUNT = 1000; // ms between two counts of the ages
+const CHORD = 1500; // ms to press the second key of two
+const find = (id) => document.getElementById(id);
+const main = () => find("main");
+const field = (target) => target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
+
+// --- live ---------------------------------------------------------------------------------------
+
+let paused = remembered();
+let silentSince = null;
+
+function remembered() {
+  try {
+    return sessionStorage.getItem("pillars.paused") === "yes";
+  } catch {
+    return false; // storage is switched off
+  }
+}
+
+function pause(wanted) {
+  paused = wanted;
+  try {
+    sessionStorage.setItem("pillars.paused", wanted ? "yes" : "no");
+  } catch {
+    // then only this page remembers
+  }
+  tell();
+  if (!paused) refresh();
+}
+
+function tell() {
+  const state = paused ? "paused" : silentSince ? "silent" : "live";
+  const words = { live: "live", paused: "paused", silent: "no answer" }[state];
+  find("live").dataset.live = state;
+  find("live").title = paused ? "Go on with live updates: p" : "Pause live updates: p";
+  if (find("live-status").textContent !== words) find("live-status").textContent = words;
+}
+
+// Not while somebody reads in a hidden tab, chooses from a list, marks text, or is asked something; nor over a refusal, which
+// would be gone before it is read: its address may be one that only takes forms.
+function mayRefresh() {
+  return !paused && !document.hidden && !document.querySelector("dialog[open], [data-repeats=no]") && !reading();
+}
+
+function reading() {
+  const chosen = getSelection();
+  return !chosen.isCollapsed && main().contains(chosen.anchorNode);
+}
+
+function refresh() {
+  if (mayRefresh()) htmx.trigger(main(), "refresh");
+}
+
+function answered(event) {
+  const status = event.detail.ctx?.response?.status ?? 0;
+  silentSince = status === 0 || status >= 500 ? silentSince ?? Date.now() : null;
+  tell();
+}
+
+// --- ages, in the words of the server, by its database's clock ----------------------------------
+
+let offset = 0;
+
+function setClock() {
+  const now = main().dataset.now;
+  if (now) offset = Date.parse(now) - Date.now();
+}
+
+function age(moment) {
+  const ahead = (moment - (Date.now() + offset)) / 1000;
+  const seconds = Math.abs(ahead);
+  const [length, unit] = [[86400, "d"], [3600, "h"], [60, "m"], [1, "s"]].find(([one]) => seconds >= one) ?? [1, "s"];
+  const count = Math.round(seconds / length);
+  if (count === 0) return "now";
+  return ahead > 0 ? `in ${count} ${unit}` : `${count} ${unit} ago`;
+}
+
+function count() {
+  if (document.hidden) return;
+  for (const time of document.querySelectorAll("main time")) {
+    const said = age(Date.parse(time.dateTime));
+    if (time.textContent !== said) time.textContent = said;
+  }
+}
+
+// --- selecting ----------------------------------------------------------------------------------
+
+const ticks = () => [...document.querySelectorAll("#jobs tbody input[name=job_id]")];
+
+function showSelection() {
+  const all = find("tick-all");
+  if (!all) return;
+  const chosen = ticks().filter((one) => one.checked).length;
+  all.hidden = false;
+  all.checked = chosen > 0 && chosen === ticks().length;
+  all.indeterminate = chosen > 0 && !all.checked;
+  const said = chosen ? `${chosen} selected` : "";
+  if (find("selected").textContent !== said) find("selected").textContent = said;
+  for (const id of ["retry-selected", "cancel-selected"]) find(id).disabled = chosen === 0;
+}
+
+let lastTick = null;
+
+function ticked(event) {
+  const box = event.target;
+  if (box.id === "tick-all") {
+    for (const one of ticks()) one.checked = box.checked;
+  } else if (box.name === "job_id") {
+    if (event.shiftKey && lastTick?.isConnected) tickBetween(lastTick, box);
+    lastTick = box;
+  } else return;
+  showSelection();
+}
+
+function tickBetween(first, last) {
+  const all = ticks();
+  const [from, to] = [all.indexOf(first), all.indexOf(last)].sort((one, other) => one - other);
+  for (const one of all.slice(from, to + 1)) one.checked = last.checked;
+}
+
+// --- keys ---------------------------------------------------------------------------------------
+
+const PLACES = { o: "", j: "/jobs", q: "/queues", s: "/schedules", w: "/workers" };
+let going = 0;
+
+const KEYS = {
+  g: () => { going = Date.now(); },
+  "/": () => {
+    const name = find("filter-name");
+    if (name) name.select();
+    else location.assign(`${document.body.dataset.root}/jobs#filter-name`);
+  },
+  j: () => move(1),
+  k: () => move(-1),
+  x: () => row()?.querySelector("input[name=job_id]")?.click(),
+  r: retry,
+  p: () => pause(!paused),
+  "?": () => find("help").showModal(),
+};
+
+function row() {
+  return document.activeElement?.closest?.("[data-row]");
+}
+
+function move(by) {
+  const rows = [...document.querySelectorAll("[data-row]")];
+  const here = rows.indexOf(row());
+  const next = rows[here < 0 ? 0 : Math.min(Math.max(here + by, 0), rows.length - 1)];
+  const target = next?.querySelector("th a, a, button");
+  target?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+function retry() {
+  const button = find("retry-selected");
+  if (!button) return document.querySelector("form[action$='/retry'] button")?.click();
+  const box = row()?.querySelector("input[name=job_id]");
+  if (!ticks().some((one) => one.checked) && box) box.click();
+  button.click();
+}
+
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (field(event.target)) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const place = Date.now() - going < CHORD ? PLACES[event.key] : undefined;
+  going = 0;
+  if (place !== undefined) {
+    event.preventDefault();
+    location.assign(document.body.dataset.root + place);
+  } else if (KEYS[event.key]) {
+    event.preventDefault();
+    KEYS[event.key]();
+  }
+}
+
+// --- buttons ------------------------------------------------------------------------------------
+
+function sure(event) {
+  const question = event.submitter?.dataset.sure;
+  if (question && !confirm(question)) event.preventDefault();
+}
+
+async function copy(button) {
+  const source = find(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(source); // over plain HTTP there is no clipboard: ready for Ctrl-C
+    button.textContent = "Marked";
+  }
+}
+
+function revealed() {
+  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+  setClock();
+  count();
+  showSelection();
+}
+
+document.addEventListener("keydown", pressed);
+document.addEventListener("submit", sure);
+document.addEventListener("click", (event) => {
+  ticked(event);
+  const button = event.target.closest("button");
+  if (button?.dataset.copy) copy(button);
+  if (button?.id === "live") pause(!paused);
+  if (button?.id === "help-button") find("help").showModal();
+});
+document.addEventListener("visibilitychange", refresh);
+document.addEventListener("htmx:after:request", answered);
+document.addEventListener("htmx:error", answered);
+document.addEventListener("htmx:after:swap", revealed);
+for (const id of ["live", "help-button"]) find(id).hidden = false;
+if (location.search.includes("said=")) {
+  // The message was for this once: neither a reload nor a copied address repeats it.
+  const address = new URL(location.href);
+  for (const name of ["said", "done", "asked", "left"]) address.searchParams.delete(name);
+  history.replaceState(null, "", address);
+}
+if (location.hash === "#filter-name") find("filter-name")?.select();
+tell();
+revealed();
+setInterval(refresh, EVERY);
+setInterval(count, COUNT);
