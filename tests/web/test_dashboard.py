@@ -68,13 +68,13 @@ async def test_an_empty_page_says_the_next_command(
 async def test_the_overview_shows_figures_queues_ticks_and_failures(
     client: httpx2.AsyncClient, db: str, database: Database, process_with: Make
 ) -> None:
-    await appear(Process("worker", process_with().settings, database), state="running", slots=100)
     await sync(database, [every("1h", digest.call(), name="hourly")], deployment="shop")
     for _ in range(3):
         await enqueue(db, queue="mail")
     await end(db, await enqueue(db), "failed", last_error="ValueError: no such card\nmore")
     await end(db, await enqueue(db), "completed")
     await move_clock(db, timedelta(minutes=20))
+    await appear(Process("worker", process_with().settings, database), state="running", slots=100)
     page = (await client.get("/dashboard")).text
     figures = dict(re.findall(r'id="figure-(\w+)">([^<]*)<', page))
     assert figures == {
