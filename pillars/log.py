@@ -57,6 +57,7 @@ class Event(StrEnum):
     REQUEST_SERVED = "request.served"
     SCHEDULE_FAILED = "schedule.failed"
     SERVICE_DRAINING = "service.draining"
+    SERVICE_FAILED = "service.failed"
     SETTINGS_DOUBTFUL = "settings.doubtful"
     SWEEP_RESCUED = "sweep.rescued"
     WEB_READY = "web.ready"

@@ -79,7 +79,7 @@ class _Watch:
             self._failures.append(error)
             if what != self._name and not self._stopping.is_set():
                 log.get("pillars.service").error(
-                    log.Event.SERVICE_DRAINING, role=what, error=f"{type(error).__name__}: {error}"
+                    log.Event.SERVICE_FAILED, role=what, error=f"{type(error).__name__}: {error}"
                 )
             self._stopping.set()
 

@@ -181,8 +181,8 @@ TESTING = [
         )
         + edit(
             "pillars/store/database.py",
-            "        finally:\n            await self.pool.close()",
-            "        except ValueError:\n            raise\n        else:\n            await self.pool.close()",
+            "        finally:\n            self._loop = None\n            await self.pool.close()",
+            "        except ValueError:\n            raise\n        else:\n            self._loop = None\n            await self.pool.close()",
         ),
         tests=("tests/plugin/test_connections.py::test_they_end_with_their_loop",),
     ),

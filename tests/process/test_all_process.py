@@ -111,7 +111,7 @@ async def test_a_pillar_that_fails_lets_the_others_drain_and_the_exit_code_says_
         await hold.enqueue(str(log), str(gate))
         await until(lambda: len(lines(log, "began")) == 1)
         fails_at.touch()
-        await until(lambda: bool(told(process, "service.draining", role="web")))
+        await until(lambda: bool(told(process, "service.failed", role="web")))
         gate.touch()
         assert await process.ended() == 1, process.output
         assert process.output.endswith(
