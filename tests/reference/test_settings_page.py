@@ -80,7 +80,9 @@ BOUNDED = re.compile(r"(\d+\w*) to (\d+\w*)")
 
 
 @pytest.mark.parametrize(
-    "spec", [one for one in KNOWN.values() if BOUNDED.fullmatch(ROWS[one.called][2])], ids=str
+    "spec",
+    [one for one in KNOWN.values() if BOUNDED.fullmatch(ROWS[one.called][2])],
+    ids=lambda spec: spec.name,
 )
 def test_the_bounds_are_taken_and_nothing_beyond_them(spec: Spec) -> None:
     bounds = BOUNDED.fullmatch(ROWS[spec.called][2])
