@@ -347,6 +347,12 @@ async def test_more_pools_than_the_server_has_connections_are_found(db: str) -> 
     )
 
 
+async def test_three_pillars_in_one_process_share_its_pools(db: str) -> None:
+    for role in ("web", "worker", "cron"):
+        await appear(db, role)
+    assert_finds(await find(db, "database.connections"), "ok", "1 processes may open 16")
+
+
 async def test_a_server_that_forgets_is_found_in_prod(db: str) -> None:
     assert_finds(await find(db, "database.durability"), "ok", "fsync", "this is dev")
     found = await find(db, "database.durability", env="prod")

@@ -158,7 +158,7 @@ async def connections(subject: Subject) -> Finding:
     needed = pools * (subject.settings.pool + RUNTIME_CONNECTIONS)
     needed += sum(OWN_CONNECTIONS[one.role] for one in subject.alive)
     evidence = (
-        f"{len(subject.alive)} processes may open {needed}, {found.connections_open} are open, "
+        f"{pools} processes may open {needed}, {found.connections_open} are open, "
         f"the server allows {found.connections_allowed}"
     )
     fix = "lower PILLARS_POOL, raise max_connections, or put a pooler between"
