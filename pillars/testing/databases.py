@@ -63,6 +63,12 @@ class Databases:
             self._template = await self._found_or_made(self._mark + self._content())
         return self._template
 
+    async def forget_templates(self) -> None:
+        """Take away what the next run of this project would begin with."""
+        self._template = None
+        for one in await store.templates(self._opened, self._mark):
+            await store.drop_template(self._opened, one)
+
     async def _create(self, template: str) -> str:
         self._made += 1
         name = f"pillars_test_{self._run}_{self._made}"
@@ -73,8 +79,7 @@ class Databases:
         async with migrate.held_turn(self._opened):
             known = await store.templates(self._opened, self._mark)
             if not any(one.sealed and one.name == name for one in known):
-                for one in known:  # older ones too: each takes some megabytes
-                    await store.drop_template(self._opened, one)
+                await self.forget_templates()  # older ones too: each takes some megabytes
                 await store.create(self._opened, name)
                 await self._fill(with_database(self._address.url, name))
                 await store.seal(self._opened, name)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
-from typing import Any, TypeVar
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from pillars.durations import Duration, duration
@@ -19,10 +19,28 @@ from pillars.testing.stage import Stage
 from pillars.testing.telling import EnqueuedJob, Ran
 from pillars.testing.working import Hand
 
+P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 MOST = 1_000  # attempts in one drain; jobs that enqueue each other would go on for ever
+
+
+def _awaited(
+    method: Callable[Concatenate["Jobs", P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["Jobs", P], Coroutine[Any, Any, T]]:
+    """A method that is called where nothing can await it says so: a coroutine that is dropped lets its test pass."""
+
+    @wraps(method)
+    def checked(self: "Jobs", *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        __tracebackhide__ = True
+        if running_loop() is None:
+            raise UsageError(
+                f"jobs.{method.__name__}: expected a coroutine that awaits it, got a test without a loop; take the fixture sync_jobs"
+            )
+        return method(self, *args, **kwargs)
+
+    return cast("Callable[Concatenate[Jobs, P], Coroutine[Any, Any, T]]", checked)
 
 
 class _Looking:
@@ -94,6 +112,7 @@ class Jobs(_Looking):
     Jobs run on the test's own loop, `def` jobs in threads; one at a time, in the order in which a worker claims them.
     """
 
+    @_awaited
     async def drain(self, *, with_failures: bool = False, most: int = MOST) -> list[Ran]:
         """Run what is due until nothing is, the jobs that those enqueue and the retries that are due included; returns each attempt.
 
@@ -103,21 +122,23 @@ class Jobs(_Looking):
         """
         __tracebackhide__ = True
         hand = await self._stage.hand(with_failures=with_failures)
-        while len(hand.ran) < most:
+        while len(hand.ran) < most or not await self._stage.has_due():
             if await self._run_next(hand, with_failures=with_failures) is None:
                 return hand.ran
         last = ", ".join(dict.fromkeys(one.name for one in hand.ran[-10:]))
         raise AssertionError(
-            f"drain: expected an end within {most} attempts, and more may be due, the last of {last}; "
+            f"drain: expected an end within {most} attempts, and more is due, the last were {last}; "
             "if they do not enqueue each other for ever, pass most="
         )
 
+    @_awaited
     async def run_one(self, *, with_failures: bool = False) -> Ran | None:
         """Run the job that a worker would claim next, one attempt; None where nothing is due. Raises as `drain`."""
         __tracebackhide__ = True
         hand = await self._stage.hand(with_failures=with_failures)
         return await self._run_next(hand, with_failures=with_failures)
 
+    @_awaited
     async def run(self, call: Call[R]) -> R:
         """Enqueue `job.call(...)`, or `job.configure(...).call(...)`, due now, and run this job alone: one attempt.
 

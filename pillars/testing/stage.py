@@ -90,6 +90,10 @@ class Stage:
         page = await listing.page(self.database.pool, Wanted(name=name))
         return [row.state for row in page.jobs if row.state in listing.FINAL]
 
+    async def has_due(self) -> bool:
+        """Whether a worker would find something to do."""
+        return any(one.state == "ready" for one in await self.enqueued())
+
     async def strangers(self) -> str | None:
         """What to say of due jobs that no code defines: a worker would leave them lying, and the test go on without a word."""
         found = [one for one in await self.enqueued() if one.name not in self.known]

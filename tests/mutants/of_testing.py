@@ -11,7 +11,7 @@ DRAINS = "tests/plugin/test_jobs.py::TestDrain::"
 RUNS = "tests/plugin/test_jobs.py::TestRun::"
 TIMES = "tests/plugin/test_jobs.py::TestTime::"
 ASSERTS = "tests/plugin/test_asserting.py::"
-LEFT = "tests/plugin/test_plugin.py::TestWhatIsLeft::"
+LEFT = "tests/plugin/test_databases.py::"
 
 TESTING = [
     Mutant(
@@ -148,7 +148,10 @@ TESTING = [
             "where session.application_name = 'pillars test '",
             "where session.application_name = 'nobody '",
         ),
-        tests=(LEFT + "test_by_a_run_that_was_killed_is_swept_by_the_next_and_the_living_are_not",),
+        tests=(
+            LEFT
+            + "test_a_run_that_is_gone_left_what_the_next_one_sweeps_and_the_living_keep_theirs",
+        ),
     ),
     Mutant(
         name="half-made-templates-serve",
@@ -157,7 +160,7 @@ TESTING = [
         edits=edit(
             DATABASES, "any(one.sealed and one.name == name for", "any(one.name == name for"
         ),
-        tests=(LEFT + "test_half_made_by_a_run_that_was_killed_is_made_anew",),
+        tests=(LEFT + "test_a_template_that_nobody_finished_is_made_anew",),
     ),
     Mutant(
         name="plugin-brings-the-runtime",

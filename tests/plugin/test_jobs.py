@@ -227,6 +227,10 @@ class TestDrain:
         with pytest.raises(AssertionError, match=rf"within 5 attempts.*{chain.name}.*pass most="):
             await jobs.drain(most=5)
 
+    async def test_may_take_as_many_attempts_as_it_says(self, jobs: Jobs) -> None:
+        await chain.enqueue(4)
+        assert len(await jobs.drain(most=5)) == 5
+
     async def test_knows_what_sql_enqueues_and_gives_it_the_options_of_its_definition(
         self, jobs: Jobs, app_database: str
     ) -> None:
@@ -433,6 +437,11 @@ class TestWithoutALoop:
     def test_moves_time_and_ticks(self, sync_jobs: SyncJobs) -> None:
         sync_jobs.move_time("1d")
         assert digest.name in {one.name for one in sync_jobs.tick()}
+
+    def test_what_nobody_could_await_is_refused(self, jobs: Jobs) -> None:
+        for method in (jobs.drain, jobs.run_one):
+            with pytest.raises(UsageError, match="take the fixture sync_jobs"):
+                method()
 
     async def test_is_not_for_a_coroutine(self, sync_jobs: SyncJobs) -> None:
         with pytest.raises(UsageError, match="take the fixture jobs"):

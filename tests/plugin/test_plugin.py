@@ -2,15 +2,15 @@
 
 import subprocess
 import sys
-from uuid import uuid4
+from pathlib import Path
 
 import pytest
 
 from pillars import embedded
-from pillars.testing.databases import Databases
+from pillars.testing.databases import Databases, database_of
 from pillars.testing.house import root_of
 from plugin.shop import Shop
-from support import ask, asking, tell
+from support import ask, asking
 
 ASYNC_TESTS = """
     import httpx2
@@ -117,8 +117,6 @@ async def test_runs_in_parallel_on_one_template_and_leaves_no_database(
     shop.passes("-n", "2", passed=8)
     [newer] = set(await databases(server)) - before
     assert newer != template, "the older template went when a newer one was made"
-    await tell(server, f'alter database "{newer}" with is_template false')
-    await tell(server, f'drop database "{newer}"')
 
 
 async def databases(server: str) -> list[str]:
@@ -278,6 +276,7 @@ class TestBesideOthers:
         shop.write(
             tests__test_shop="""
             import sys
+from pathlib import Path
 
             def test_it():
                 for module in ("asyncpg", "structlog", "pillars.store", "pillars.worker"):
@@ -301,48 +300,22 @@ class TestBesideOthers:
         assert "_pillars" not in result.stdout.str()
 
 
-class TestWhatIsLeft:
-    async def test_by_a_run_that_was_killed_is_swept_by_the_next_and_the_living_are_not(
-        self, shop: Shop, server: str
-    ) -> None:
-        shop.write(
-            tests__test_killed="""
-            import os
+async def test_what_a_killed_run_left_is_swept(shop: Shop, server: str, tmp_path: Path) -> None:
+    shop.write(
+        tests__test_killed="""
+        import os
 
-            def test_it(app_database):
-                print(app_database, file=open("left", "w"))
-                os._exit(9)
-            """,
-            tests__test_next="def test_it(app_database): pass\n",
-        )
-        shop.run("tests/test_killed.py")
-        left = (shop.path / "left").read_text().strip().partition("?")[0].rpartition("/")[2]
-        here = "select count(*) from pg_database where datname = $1"
-        assert await ask(server, here, left) == 1
-        run = uuid4().hex[:12]
-        living = f"pillars_test_{run}_1"
-        async with asking(server) as alive:
-            await alive.execute(f"set application_name to 'pillars test {run}'")
-            await alive.execute(f'create database "{living}"')
-            shop.passes("tests/test_next.py", passed=1)
-            assert await ask(server, here, left) == 0
-            assert await ask(server, here, living) == 1
-            await alive.execute(f'drop database "{living}"')
-
-    async def test_half_made_by_a_run_that_was_killed_is_made_anew(
-        self, shop: Shop, server: str
-    ) -> None:
-        shop.write(tests__test_shop="def test_it(app_database): pass\n")
-        shop.passes(passed=1)
-        [name] = await self.templates_of(shop, server)
-        await tell(server, f'alter database "{name}" with is_template false allow_connections true')
-        await tell(server, f'drop database "{name}"')
-        await tell(server, f'create database "{name}"')
-        shop.passes(passed=1)
-
-    async def templates_of(self, shop: Shop, server: str) -> list[str]:
-        prefix = Databases(server, [], project=shop.path)._mark
-        return [name for name in await databases(server) if name.startswith(prefix)]
+        def test_it(app_database):
+            print(app_database, file=open("left", "w"))
+            os._exit(9)
+        """
+    )
+    shop.run()
+    left = database_of((shop.path / "left").read_text().strip())
+    next_one = Databases(server, [], project=tmp_path)
+    await next_one.open()
+    await next_one.close()
+    assert not await ask(server, "select exists (select from pg_database where datname = $1)", left)
 
 
 @pytest.mark.slow
