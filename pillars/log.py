@@ -29,6 +29,7 @@ __all__ = ["Event", "configure", "configure_later", "get", "redact"]
 class Event(StrEnum):
     """The names of all events."""
 
+    BACKOFF_FAILED = "backoff.failed"
     CRON_ELECTED = "cron.elected"
     CRON_READY = "cron.ready"
     CRON_RESIGNED = "cron.resigned"

@@ -169,10 +169,16 @@ class Attempt:
     def _again(self, error: str, told: str | None, after: timedelta | None) -> Outcome:
         if self.claimed.attempt >= self.max_attempts:
             return Failed(error, told)
-        wait = (
-            backoff.delay(self.job.rules.backoff, self.claimed.attempt) if after is None else after
-        )
+        wait = self._backoff() if after is None else after
         return Retried(wait, error, told)
+
+    def _backoff(self) -> timedelta:
+        def tell(trouble: Exception) -> None:
+            log.get("pillars.worker").warning(
+                log.Event.BACKOFF_FAILED, job_name=self.claimed.name, error=_line(trouble)
+            )
+
+        return backoff.delay(self.job.rules.backoff, self.claimed.attempt, trouble=tell)
 
     def _deadline(self) -> float | None:
         if self.claimed.deadline_at is None:

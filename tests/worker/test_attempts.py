@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from pillars import Context, Discard, Retry, Snooze, job
 from pillars.jobs.definition import Job
@@ -178,7 +179,7 @@ async def test_outcomes_are_said_by_raising() -> None:
     assert await outcome_of(saying, '{"what": "retry"}', attempt=4) == Failed("r")
 
 
-async def test_a_broken_backoff_does_not_keep_a_job_from_failing() -> None:
+async def test_a_broken_backoff_is_told_and_does_not_keep_a_job_from_failing() -> None:
     def broken(_attempt: int) -> str:
         raise SystemError
 
@@ -186,9 +187,12 @@ async def test_a_broken_backoff_does_not_keep_a_job_from_failing() -> None:
     async def failing() -> None:
         raise ValueError
 
-    outcome = await outcome_of(failing)
+    with capture_logs() as logged:
+        outcome = await outcome_of(failing)
     assert isinstance(outcome, Retried)
     assert SECOND <= outcome.wait <= 2 * SECOND
+    [told] = [line for line in logged if line["event"] == "backoff.failed"]
+    assert (told["job_name"], told["error"]) == ("broken", "SystemError")
 
 
 class TestDeadline:
