@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pillars.jobs.crossing import running_loop
 from pillars.store.database import Database
 
+CONNECTIONS = 20  # more than jobs of one test hold at once; made when first needed
 PATIENCE = 10.0  # seconds for another thread's loop to close its connections
 
 
@@ -58,7 +59,8 @@ class Connections:
         return asyncio.run_coroutine_threadsafe(here(), self._beside()).result(PATIENCE)
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> Opened:
-        database = Database(self._url, role="test")
+        database = Database(self._url, size=CONNECTIONS, role="test")
+        database.runtime = database.pool  # a test waits for every connection that is new
         database.address.route.pooled = False  # we made it, on the server itself
         database.open()
         return Opened(database, loop.create_task(_keep(database), name="pillars-testing"))

@@ -96,14 +96,16 @@ class _Looking:
         __tracebackhide__ = True
         meant = wanted(asked, arguments)
         found = self._stage.ask(self._stage.enqueued)
-        ended = self._stage.ask(self._stage.ended, meant.job.name)
-        fell_short(complaint(meant, found, times=times, ended=ended))
+        fell_short(complaint(meant, found, times=times, ended=self._ended))
 
     def assert_not_enqueued(self, asked: Asked, **arguments: Any) -> None:
         """Fail if such a job is enqueued and has not ended; `asked` and `arguments` as for `assert_enqueued`."""
         __tracebackhide__ = True
         meant = wanted(asked, arguments)
         fell_short(objection(meant, self._stage.ask(self._stage.enqueued)))
+
+    def _ended(self, name: str) -> list[str]:
+        return self._stage.ask(self._stage.ended, name)
 
 
 class Jobs(_Looking):
@@ -121,8 +123,8 @@ class Jobs(_Looking):
         see `move_time`. Raises `AssertionError` where more is due after `most` attempts, and for a due job that no code defines.
         """
         __tracebackhide__ = True
-        hand = await self._stage.hand(with_failures=with_failures)
-        while len(hand.ran) < most or not await self._stage.has_due():
+        hand = self._stage.hand(with_failures=with_failures)
+        while len(hand.ran) < most or not await self._stage.due():
             if await self._run_next(hand, with_failures=with_failures) is None:
                 return hand.ran
         last = ", ".join(dict.fromkeys(one.name for one in hand.ran[-10:]))
@@ -135,7 +137,7 @@ class Jobs(_Looking):
     async def run_one(self, *, with_failures: bool = False) -> Ran | None:
         """Run the job that a worker would claim next, one attempt; None where nothing is due. Raises as `drain`."""
         __tracebackhide__ = True
-        hand = await self._stage.hand(with_failures=with_failures)
+        hand = self._stage.hand(with_failures=with_failures)
         return await self._run_next(hand, with_failures=with_failures)
 
     @_awaited
@@ -153,7 +155,7 @@ class Jobs(_Looking):
             await self._stage.define(call.job)
         due_now = replace(call, options=replace(call.options, run_at=None, run_in=None))
         handle = await enqueue_call(due_now)
-        hand = await self._stage.hand(with_failures=False)
+        hand = self._stage.hand(with_failures=False)
         row = await listing.find(self._stage.database.pool, UUID(handle.job_id))
         ran = None if row is None else await hand.run_this(row)
         if ran is None:
@@ -169,10 +171,13 @@ class Jobs(_Looking):
     async def _run_next(self, hand: Hand, *, with_failures: bool) -> Ran | None:
         __tracebackhide__ = True
         ran = await hand.run_next()
+        if ran is None and await self._stage.due():
+            await self._stage.sweep()
+            ran = await hand.run_next()
+            if ran is None:
+                fell_short(await self._stage.strangers())
         if not with_failures:
             failed(hand.surprise or ran)
-        if ran is None:
-            fell_short(await self._stage.strangers())
         return ran
 
 

@@ -1,6 +1,6 @@
 """Which enqueued jobs are the ones that a test asks for. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -90,9 +90,12 @@ def complaint(
     found: Sequence[EnqueuedJob],
     *,
     times: int | None,
-    ended: Sequence[str],
+    ended: Callable[[str], Sequence[str]],
 ) -> str | None:
-    """What is wrong with how often it is enqueued, and what is enqueued instead, nearest first; None where nothing is."""
+    """What is wrong with how often it is enqueued, and what is enqueued instead, nearest first; None where nothing is.
+
+    `ended` tells how jobs of a name have ended, and is asked only where that may be why.
+    """
     fitting = [one for one in found if meant.fits(one)]
     if fitting if times is None else len(fitting) == times:
         return None
@@ -100,10 +103,10 @@ def complaint(
     got = f"found it {_times(len(fitting))}" if fitting else "found none"
     lines = [f"expected {meant} to be {expected}, {got}"]
     lines += _listed(meant, found)
-    if ended and not fitting:
-        lines.append(
-            f"{meant.job.name} has ended {_times(len(ended))}: {', '.join(ended[:MOST_SHOWN])}"
-        )
+    states = [] if fitting else ended(meant.job.name)
+    if states:
+        shown = ", ".join(states[:MOST_SHOWN])
+        lines.append(f"{meant.job.name} has ended {_times(len(states))}: {shown}")
     return "\n".join(lines)
 
 

@@ -47,11 +47,13 @@ class Stage:
         """Have the loop beside the tests do something, and wait for it."""
         return cast("T", self._house.portal.call(work, *args))
 
-    async def hand(self, *, with_failures: bool) -> Hand:
-        """A hand on the loop that runs, after a sweep, as workers make it every few seconds: what has expired ends."""
-        database = self.database
-        await locks.sweep(database.runtime)
-        return Hand(database, self._house.settings, self.known, with_failures=with_failures)
+    def hand(self, *, with_failures: bool) -> Hand:
+        """A hand on the loop that runs."""
+        return Hand(self.database, self._house.settings, self.known, with_failures=with_failures)
+
+    async def sweep(self) -> None:
+        """What workers do every few seconds: the expired end, and what a dead worker held goes back."""
+        await locks.sweep(self.database.runtime)
 
     async def define(self, *jobs: Job[..., Any]) -> None:
         """Have the database know these jobs, as every process does at boot."""
@@ -90,14 +92,13 @@ class Stage:
         page = await listing.page(self.database.pool, Wanted(name=name))
         return [row.state for row in page.jobs if row.state in listing.FINAL]
 
-    async def has_due(self) -> bool:
-        """Whether a worker would find something to do."""
-        return any(one.state == "ready" for one in await self.enqueued())
+    async def due(self) -> list[EnqueuedJob]:
+        """The jobs whose time has come."""
+        return [one for one in await self.enqueued() if one.run_in <= timedelta(0)]
 
     async def strangers(self) -> str | None:
         """What to say of due jobs that no code defines: a worker would leave them lying, and the test go on without a word."""
-        found = [one for one in await self.enqueued() if one.name not in self.known]
-        names = dict.fromkeys(one.name for one in found if one.run_in <= timedelta(0))
+        names = dict.fromkeys(one.name for one in await self.due() if one.name not in self.known)
         if not names:
             return None
         return (

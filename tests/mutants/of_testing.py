@@ -56,7 +56,7 @@ TESTING = [
         name="drain-does-not-sweep",
         without="A drain ends what has expired, as a worker's sweep would.",
         promise=Promise.TESTED,
-        edits=edit(STAGE, "        await locks.sweep(database.runtime)\n", "        _ = locks\n"),
+        edits=edit(JOBS, "            await self._stage.sweep()\n", ""),
         tests=(DRAINS + "test_ends_what_has_expired",),
     ),
     Mutant(
@@ -112,7 +112,7 @@ TESTING = [
             "        await self._sync()\n        return await store.move_clock",
             "        return await store.move_clock",
         ),
-        tests=(TIMES + "test_lets_schedules_tick_which_the_drain_then_runs",),
+        tests=(TIMES + "test_a_schedule_whose_job_is_unfinished_skips_its_tick_as_it_would",),
     ),
     Mutant(
         name="assert-takes-any-argument",
