@@ -22,6 +22,7 @@ trap 'rm -rf "$wheels"' EXIT
 "$uv" pip install --quiet --python "$prefix/bin/python" --require-hashes --requirements requirements.lock
 "$uv" build --quiet --wheel --out-dir "$wheels" .
 "$uv" pip install --quiet --python "$prefix/bin/python" --no-deps "$wheels"/*.whl
+rm -rf "$prefix/project"  # of an earlier build: what was removed since must not stay
 for path in $application; do
     mkdir -p "$prefix/project/$(dirname "$path")"
     cp -R "$path" "$prefix/project/$path"

@@ -206,9 +206,10 @@ class _Found:
     def _collect(self, job: Job[..., Any]) -> None:
         known = self._jobs.setdefault(job.name, job)
         if known is not job:
-            one, other = known.function.__module__, job.function.__module__
+            one, other = known.function, job.function
             raise DefinitionError(
-                f'two jobs are named "{job.name}": one in {one}, one in {other}; give one of them name='
+                f'two jobs are named "{job.name}": one in {one.__module__} ({one.__qualname__}), '
+                f"one in {other.__module__} ({other.__qualname__}); give one of them another name="
             )
         job.prepare()
 

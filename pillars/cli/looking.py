@@ -178,7 +178,7 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
 def _because(seen: Seen) -> str:
     """What an unfinished job waits for."""
     known = seen.circumstances
-    waits = oversight.waits_for(seen)
+    waits = oversight.held_up_by(seen)
     if waits is not None:
         paused = waits == oversight.QUEUE_PAUSED
         return f": {waits}" + (f"; app queues resume {seen.job.queue}" if paused else "")

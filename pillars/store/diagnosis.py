@@ -106,6 +106,15 @@ class Expired:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """Running jobs of one name whose code goes on past its deadline."""
+
+    name: str
+    jobs: int
+    late: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A queue whose oldest ready job waits, and who serves it."""
 
@@ -138,6 +147,7 @@ HOLDERS = Statement("diagnosis/holders", Holder)
 TABLES = Statement("diagnosis/tables", Table)
 DAYS = Statement("diagnosis/days", Days)
 EXPIRED = Statement("diagnosis/expired", Expired)
+OVERDUE = Statement("diagnosis/overdue", Overdue)
 WAITING = Statement("diagnosis/waiting", Waiting)
 NAMES = Statement("diagnosis/names", WaitingName)
 NOW = Statement("jobs/now", Now)
@@ -217,6 +227,11 @@ async def expired(executor: Executor, *, longer_than: timedelta) -> Expired:
     """Locks that expired longer ago than that."""
     [found] = await executor.rows(EXPIRED, longer_than)
     return found
+
+
+async def overdue(executor: Executor, *, longer_than: timedelta) -> list[Overdue]:
+    """Jobs that run on longer than that past their deadline, by name."""
+    return await executor.rows(OVERDUE, longer_than, timeout=PATIENCE)
 
 
 async def waiting(executor: Executor, *, longer_than: timedelta) -> list[Waiting]:

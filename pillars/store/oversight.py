@@ -6,7 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from pillars.errors import Unknown, UnknownJob
+from pillars.moments import age, span
 from pillars.store import listing, naming, queues, schedules
+from pillars.store.health import FRESH
 from pillars.store.listing import Wanted
 from pillars.store.pool import Executor
 from pillars.store.rows import (
@@ -44,17 +46,30 @@ async def seen(executor: Executor, job_id: UUID, *, attempts: int) -> Seen:
     )
 
 
-def waits_for(seen: Seen) -> str | None:
-    """What keeps a job from being claimed; None where nothing does, or where it runs or has ended."""
+def held_up_by(seen: Seen) -> str | None:
+    """What keeps a job from being claimed or, where it runs, from its end; None where nothing does, or where it has ended."""
     known = seen.circumstances
-    if known is None or seen.job.locked_by is not None:
+    if known is None:
         return None
+    if seen.job.locked_by is not None:
+        return _runs_on(seen, known)
     if known.waiting_for == "definition" or not known.defined:
         return "waits for a process whose code has this name"
     if known.waiting_for is not None:
         return f"waits for {known.waiting_for}"
     if known.queue_paused_at is not None and known.paused_at is None:
         return QUEUE_PAUSED
+    return None
+
+
+def _runs_on(seen: Seen, known: Circumstances) -> str | None:
+    last = known.worker_seen_at
+    if last is None or seen.now - last > FRESH:
+        gone = "has left no word" if last is None else f"was last seen {age(last, seen.now)}"
+        return f"its worker {gone}; another takes it over once its lock has expired"
+    deadline = seen.job.deadline_at
+    if deadline is not None and deadline < seen.now:
+        return f"overdue for {span(seen.now - deadline)}: its code goes on, as a thread does, which nothing can interrupt"
     return None
 
 

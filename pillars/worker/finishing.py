@@ -259,6 +259,8 @@ def _tell(settling: Settling, tally: Tally, *, lost: bool) -> None:
     }
     if record.error:
         facts["error"] = record.error
+    if record.traceback:
+        facts["exception"] = record.traceback
     if isinstance(record, Returned) and record.wait is not None:
         facts["wait_ms"] = round(record.wait / timedelta(milliseconds=1))
     if lost:

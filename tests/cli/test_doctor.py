@@ -454,6 +454,18 @@ async def test_locks_that_nobody_gives_back_are_found(db: str) -> None:
     assert_finds(await find(db, "jobs.locks"), "fail", "1 jobs of 1 claims", "26s ago")
 
 
+async def test_code_that_runs_on_past_its_deadline_is_found(db: str) -> None:
+    await put(db, name="thread")
+    await tell(
+        db,
+        """update pillars.jobs set locked_by = pillars.uuid7(), lock_token = 1, locked_at = pillars.now(),
+                                   deadline_at = pillars.now() + interval '1 minute'""",
+    )
+    assert_finds(await find(db, "jobs.overdue"), "ok")
+    await move_clock(db, timedelta(minutes=2))
+    assert_finds(await find(db, "jobs.overdue"), "warn", '1 of "thread" by ')
+
+
 async def test_a_ready_job_that_waits_is_found_with_the_reason(db: str) -> None:
     await put(db, queue="mail", name="send")
     assert_finds(await find(db, "jobs.waiting"), "ok")

@@ -208,6 +208,23 @@ async def test_show_tells_what_a_job_waits_for(app: Run, db: str, change: str, t
     assert told in (await app("jobs", "show", job_id)).out
 
 
+async def test_show_tells_when_code_runs_on_and_when_its_worker_is_gone(app: Run, db: str) -> None:
+    job_id = await add(db, running=True)
+    assert (
+        "running: its worker has left no word; another takes it over"
+        in (await app("jobs", "show", job_id)).out
+    )
+    await tell(
+        db,
+        """insert into pillars.workers (worker_id, role, host, pid, version, deployment, state, slots, seen_at)
+           select locked_by, 'worker', 'host', 7, '1', 'app', 'running', 8, pillars.now() from pillars.jobs""",
+    )
+    await tell(db, "update pillars.jobs set deadline_at = pillars.now() - interval '5 minutes'")
+    assert "running: overdue for 5 m: its code goes on" in (await app("jobs", "show", job_id)).out
+    await tell(db, "update pillars.workers set seen_at = pillars.now() - interval '4 minutes'")
+    assert "running: its worker was last seen 4 m ago" in (await app("jobs", "show", job_id)).out
+
+
 async def test_an_id_that_is_none_is_usage_and_one_that_is_gone_a_failure(app: Run) -> None:
     for verb in ("show", "retry", "cancel"):
         said = await app("jobs", verb, "zzz\x1b", code=2)

@@ -94,7 +94,7 @@ async def test_every_problem_is_told_with_its_place(tmp_path: Path) -> None:
         "[tool.pillars] drain: expected seconds",
         "jobs/b.py:4: jobs.b: queue: expected",
         'jobs/c.py:1: importing "jobs.c" failed: SyntaxError: invalid syntax',
-        'jobs/e.py:4: two jobs are named "same": one in jobs.a, one in jobs.e',
+        'jobs/e.py:4: two jobs are named "same": one in jobs.a (',
         "jobs/f.py:4: job jobs.f.f: its backoff fails for attempt 1: ZeroDivisionError",
         "jobs/g.py:5: jobs.g.g: parameter thing: ",
         'crons/a.py:4: crons.a: crontab "61 * * * *", field 1 (minute)',

@@ -30,7 +30,9 @@ SECOND = timedelta(seconds=1)
 OUTCOMES = (
     outcomes.Completed(None),
     outcomes.Failed("it broke"),
+    outcomes.Failed("it broke", "Traceback"),
     outcomes.Retried(SECOND, "it broke"),
+    outcomes.Retried(SECOND, "it broke", "Traceback"),
     outcomes.Snoozed(SECOND, "later"),
     outcomes.Cancelled(),
     outcomes.Released(),

@@ -23,7 +23,7 @@ FILE = re.compile(r"(?:#|--) (\S+\.(?:py|sql|toml))\n")
 BY_HAND = ("python3 -m venv", "pip install", "cd shop")
 """Of the page's commands, those that make the environment: here it is that of the tests."""
 PILLARS = ("web", "worker", "cron")
-VARIES = re.compile(r"\d+ s ago")
+VARIES = re.compile(r"\d+ s ago|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ CHECKS = (
     Check("processes.workers", work.workers, SCHEMA),
     Check("processes.versions", work.versions, SCHEMA),
     Check("jobs.locks", work.locks, SCHEMA),
+    Check("jobs.overdue", work.overdue, SCHEMA),
     Check("jobs.waiting", work.waiting, SCHEMA),
     Check("jobs.names", work.names, SCHEMA),
     Check("cron.leader", work.leader, SCHEMA),

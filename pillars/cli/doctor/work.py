@@ -60,6 +60,18 @@ async def locks(subject: Subject) -> Finding:
     return ok("no expired lock is left")
 
 
+async def overdue(subject: Subject) -> Finding:
+    """Code ends by its deadline."""
+    found = await diagnosis.overdue(subject.database, longer_than=subject.settings.sweep)
+    if not found:
+        return ok("no job runs on past its deadline")
+    evidence = some([f'{one.jobs} of "{one.name}" by {_short(one.late)}' for one in found])
+    return warn(
+        f"code goes on past its deadline, with its slot: {evidence}",
+        fix="give its I/O timeouts of its own, and let CancelledError travel; a restart of the worker ends it",
+    )
+
+
 async def waiting(subject: Subject) -> Finding:
     """Work that is ready is taken."""
     found = await diagnosis.waiting(subject.database, longer_than=WAITED)

@@ -152,7 +152,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Why an unfinished job stands where it stands; `host` and `pid` are of the worker that runs it."""
+    """Why an unfinished job stands where it stands; `host`, `pid` and `worker_seen_at` are of the worker that runs it."""
 
     waiting_for: str | None
     expires_at: datetime | None
@@ -162,3 +162,4 @@ class Circumstances:
     defined: bool
     host: str | None
     pid: int | None
+    worker_seen_at: datetime | None

@@ -104,14 +104,12 @@ class JobPage:
 
     async def _because(self, seen: Seen) -> str | None:
         """Why an unfinished job is where it is; None where its state says all."""
-        waits = oversight.waits_for(seen)
+        waits = oversight.held_up_by(seen)
         job, known = seen.job, seen.circumstances
         if waits is not None or known is None:
             return waits
         if known.cancel_requested_at is not None:
             return f"its end was asked for {age(known.cancel_requested_at, seen.now)}"
-        if job.deadline_at is not None and job.deadline_at < seen.now:
-            return "it is over its deadline and has not ended yet"
         if job.state == "scheduled" and job.attempt:
             return f"its next attempt is due {age(job.run_at, seen.now)}"
         if job.state == "ready":
