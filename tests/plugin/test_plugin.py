@@ -276,7 +276,6 @@ class TestBesideOthers:
         shop.write(
             tests__test_shop="""
             import sys
-from pathlib import Path
 
             def test_it():
                 for module in ("asyncpg", "structlog", "pillars.store", "pillars.worker"):

@@ -530,7 +530,7 @@ async def test_b72_a_wrong_password(server: str, tmp_path: Path) -> None:
 
 
 async def test_b74_a_database_that_is_not_there(db: str, tmp_path: Path) -> None:
-    gone = db.replace("/test_", "/gone_test_")
+    gone = with_database(db, "gone")
     await refused(tmp_path, gone, "worker", code=1, said='" does not exist')
 
 
