@@ -68,7 +68,7 @@ def server(_pillars_house: House) -> str:
     return _pillars_house.server
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def template(_pillars_house: House) -> str:
     """The name of a migrated database that nobody is connected to."""
     return str(_pillars_house.portal.call(_pillars_house.databases.template))

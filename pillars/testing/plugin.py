@@ -48,9 +48,7 @@ def _pillars_stage(
 
 
 @pytest.fixture
-def jobs(
-    _pillars_stage: "Stage",
-) -> "Jobs":
+def jobs(_pillars_stage: "Stage") -> "Jobs":
     """The jobs of `app_database`: the code under test enqueues there, the test runs them, moves time and asserts."""
     from pillars.testing.jobs import Jobs
 

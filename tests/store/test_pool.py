@@ -16,6 +16,11 @@ from pillars.store.enqueueing import NOW
 from pillars.store.pool import Address, Pool
 from support import ask, asking, tell, until
 
+ADVISORY_LOCKS = """
+select count(*) from pg_locks
+where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())
+"""
+
 
 @job(name="pool.write")
 async def write() -> None: ...
@@ -54,10 +59,7 @@ async def test_what_a_job_sets_on_its_connection_is_gone_for_the_next(db: str) -
             await mine.execute("select pg_advisory_lock(42)")
         async with connection() as next_one:
             assert await next_one.fetchval("show statement_timeout") == "0"
-            assert (
-                await next_one.fetchval("select count(*) from pg_locks where locktype = 'advisory'")
-                == 0
-            )
+            assert await next_one.fetchval(ADVISORY_LOCKS) == 0
 
 
 async def test_a_codec_that_a_job_sets_on_its_connection_reaches_no_enqueue(db: str) -> None:

@@ -3,6 +3,7 @@
 from typing import assert_type
 
 from pillars import Call, Context, Handle, enqueue_many, job
+from pillars.testing import Jobs, Ran, SyncJobs
 
 
 @job
@@ -53,3 +54,13 @@ async def use() -> None:
         await enqueue_many(without_context.call(number) for number in range(3)), list[Handle[int]]
     )
     assert_type(without_context.handle("01890a5d-ac96-774b-bcce-b302099a8057"), Handle[int])
+
+
+async def test(jobs: Jobs, sync_jobs: SyncJobs) -> None:
+    assert_type(await jobs.run(with_context.call(42)), str)
+    assert_type(await jobs.run(without_context.configure(queue="mail").call(1)), int)
+    assert_type(sync_jobs.run(in_a_thread.call("x")), bytes)
+    assert_type(await jobs.drain(with_failures=True), list[Ran])
+    assert_type(sync_jobs.run_one(), Ran | None)
+    jobs.assert_enqueued(with_context, times=1, order_id=42)
+    jobs.assert_not_enqueued(with_context.configure(run_in="2h").call(42))

@@ -1,6 +1,7 @@
 """What type checkers must refuse: each line marked `# wrong` is an error, and no other line is."""
 
 from pillars import Context, job
+from pillars.testing import Jobs
 
 
 @job
@@ -38,3 +39,11 @@ async def use() -> None:
     text: str = await (await without_context.enqueue(1)).result()  # wrong
     with_context.configure(queue=1)  # wrong
     print(text)
+
+
+async def test(jobs: Jobs) -> None:
+    number: str = await jobs.run(without_context.call(1))  # wrong
+    await jobs.run(without_context)  # wrong
+    await jobs.drain(failures=True)  # wrong
+    jobs.assert_enqueued("jobs.mail.send")  # wrong
+    print(number)
