@@ -1,9 +1,11 @@
 """`app web`, `app worker`, `app cron`, one process each, and `app all`, one for the three: wired here."""
 
+import asyncio
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -26,6 +28,7 @@ from pillars.store.database import Database
 ROLES: Mapping[str, tuple[Role, ...]] = MappingProxyType(
     {"web": ("web",), "worker": ("worker",), "cron": ("cron",), "all": ("web", "worker", "cron")}
 )
+LAST_CALL = 0.5  # seconds for the app's own tasks to end once they are cancelled
 HINT = "no jobs yet: write jobs/hello.py with `from pillars import job` and `@job async def hello() -> str: ...`"
 
 
@@ -35,17 +38,36 @@ def run(command: str, flags: dict[str, Any], *, reload: bool) -> int:
     settings = settings_of(command, flags)
     anyio.run(_require_ports, command, settings)
     lend_dotenv(settings)
-    with postgres(settings) as found:
+    with ExitStack() as held:
+        found = held.enter_context(postgres(settings))
         serve = partial(_serve, command, settings, found, reload=reload)
         options = {"use_uvloop": settings.loop == "uvloop"}
-        try:
-            code, again = anyio.run(serve, backend_options=options)
-        except Exception as raised:  # noqa: BLE001 - told, and no job's thread may outlive the heartbeat
-            code, again = code_of(raised), False
+        return anyio.run(_to_the_end, serve, held, began_with, backend_options=options)
+
+
+async def _to_the_end(
+    serve: Callable[[], Awaitable[tuple[int, bool]]], held: ExitStack, began_with: dict[str, str]
+) -> int:
+    """Serve, then leave from within the loop, which would wait for ever for the app's code that swallows its cancellation."""
+    try:
+        code, again = await serve()
+    except Exception as raised:  # noqa: BLE001 - told, and no job's thread may outlive the heartbeat
+        code, again = code_of(raised), False
+    await _end_others()
+    held.close()
     if again:
         _begin_again(began_with)
     leave(code)
     return code
+
+
+async def _end_others() -> None:
+    """Cancel what the app has left behind, as the end of a loop does, but wait for it only so long."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=LAST_CALL)
 
 
 async def _require_ports(command: str, settings: Settings) -> None:
@@ -92,7 +114,7 @@ async def _serve(
         pillars = [_pillar(process, defined, app) for process in processes]
         changes = _Changes(processes[0], began_at)
         companions = _companions(command, processes) + ([changes.watch] if reload else [])
-        code = await supervise(pillars, *companions, name=command)
+        code = await supervise(pillars, *companions, name=command, code_of=code_of)
     return code, changes.seen and code == DONE
 
 

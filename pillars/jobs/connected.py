@@ -22,14 +22,17 @@ def current() -> Database:
 
 
 def _known() -> Database | None:
-    return _of_task.get(None) or (_of_process[-1]() if _of_process else None)
+    own = _of_task.get(None)
+    if own is not None and own.is_open:  # a fixture may have closed it without taking it back
+        return own
+    return _of_process[-1]() if _of_process else None
 
 
 @asynccontextmanager
 async def using(database: Database) -> AsyncIterator[Database]:
-    """Open `database` and make it the one of this process and of this task, for the block."""
+    """Hold `database` and make it the one of this process and of this task, for the block."""
     async with database.opened():
-        with provided(lambda: database):
+        with provided(_provider_of(database)):
             token: Token[Database] = _of_task.set(database)
             try:
                 yield database
@@ -37,6 +40,12 @@ async def using(database: Database) -> AsyncIterator[Database]:
                 # A fixture's teardown runs in another context, which never had it.
                 with suppress(ValueError):
                     _of_task.reset(token)
+
+
+def _provider_of(database: Database) -> Callable[[], Database]:
+    """Who provides it already, perhaps with another for each loop; else a provider of its own."""
+    known = (by for by in reversed(_of_process) if by() is database)
+    return next(known, lambda: database)
 
 
 @contextmanager
@@ -54,14 +63,16 @@ async def connect(url: str | None = None) -> AsyncIterator[None]:
     """Let code outside `app` enqueue jobs and await their results, for the block.
 
     `url` is a Postgres URL; without one, `DATABASE_URL` and the other settings decide, as for `app`. Nothing is migrated, and
-    no connection is made before one is needed. Where this loop is connected to that database already nothing is opened: one
+    no connection is made before one is needed. Where this loop is connected to that database already, by `app`, by a test's
+    fixture or by another `connect()`, in whichever task, its connections are shared, and closed once the last block has ended: one
     lifespan serves under `app web` and under any other server. Raises `NotConnected` where there is no URL, and `ConfigurationError`.
     """
     settings = load()
     address = url or settings.database_url
     known = _known()
     if known is not None and known.serves(address or known.address.url):
-        yield
+        async with using(known):
+            yield
         return
     if address is None:
         raise NotConnected(

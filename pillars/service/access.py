@@ -14,6 +14,7 @@ from pillars.settings import Settings
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
+PROXIED = {b"forwarded", b"via", b"x-real-ip"}  # and X-Forwarded-*
 READING = {"GET", "HEAD", "OPTIONS"}  # these change nothing (RFC 9110, section 9.2.1)
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?", re.ASCII)
 SET_A_TOKEN = "no token is set: set PILLARS_TOKEN, or ask from this machine a server that is bound to it (HOST or PILLARS_HEALTH_HOST 127.0.0.1)"  # noqa: S105
@@ -95,15 +96,13 @@ def password(credentials: str) -> bytes:
 
 
 def is_local(headers: Headers) -> bool:
-    """Whether the request was made to this machine by its own name, with no proxy between.
+    """Whether the request was made to this machine by its own name, with no proxy between that says so.
 
     A page that rebinds its domain to 127.0.0.1 still sends that domain as Host.
     """
     hosts = given(headers, "host")
     names = [key.lower() for key, _ in headers]
-    if len(hosts) != 1 or any(
-        name == b"forwarded" or name.startswith(b"x-forwarded") for name in names
-    ):
+    if len(hosts) != 1 or any(name in PROXIED or name.startswith(b"x-forwarded") for name in names):
         return False
     match = HOST.fullmatch(hosts[0])
     return match is not None and is_loopback(match["name"])

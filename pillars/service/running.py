@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import anyio
 
 from pillars import log
-from pillars.service.process import DONE, FAILED, INTERRUPTED, Process
+from pillars.service.process import DONE, INTERRUPTED, Process
 
 SECOND_INTERRUPT = 1.0  # seconds after the first before another SIGINT means force: a terminal may send two at once
 LAST_WORDS = 1.0  # seconds that a forced end has to give jobs back
@@ -26,22 +26,28 @@ class Pillar(Protocol):
     async def run(self) -> None: ...
 
 
-async def supervise(pillars: Sequence[Pillar], *companions: Run, name: str) -> int:
-    """Run pillars until they end or a signal asks for their drain; returns the exit code, or raises what one of them raised.
+async def supervise(
+    pillars: Sequence[Pillar], *companions: Run, name: str, code_of: Callable[[Exception], int]
+) -> int:
+    """Run pillars until they end or a signal asks for their drain; returns the exit code, or raises what the first of them raised.
 
     They stand and fall together: where one ends or fails, the others drain as at a signal. SIGTERM may repeat and means drain.
     A second SIGINT means now: each `abort` has a second. `companions` run beside the pillars and are cancelled once those have
-    ended. `name` is what was started, for the log.
+    ended. `name` is what was started, for the log. `code_of` tells a failure and returns its exit code, for the end that cannot be
+    waited for, since code of the user's heeds no cancellation.
     """
-    return await _Watch(pillars, name).over(companions)
+    return await _Watch(pillars, name, code_of).over(companions)
 
 
 class _Watch:
     """What happens to pillars that stand and fall together."""
 
-    def __init__(self, pillars: Sequence[Pillar], name: str) -> None:
+    def __init__(
+        self, pillars: Sequence[Pillar], name: str, code_of: Callable[[Exception], int]
+    ) -> None:
         self._pillars = pillars
         self._name = name
+        self._code_of = code_of
         self._stopping = pillars[0].process.stopping
         self._returned = 0
         self._failures: list[Exception] = []
@@ -58,9 +64,7 @@ class _Watch:
                     await pillar.process.ended.wait()
                 beside.cancel_scope.cancel()
             if self._returned < len(self._pillars):  # the task group would wait for ever
-                leave(FAILED if self._failures else DONE)
-        if len(self._failures) > 1:
-            raise ExceptionGroup("pillars failed", self._failures)
+                leave(self._code_of(self._failures[0]) if self._failures else DONE)
         if self._failures:
             raise self._failures[0]
         return DONE
@@ -72,14 +76,14 @@ class _Watch:
         pillar.process.ended.set()
 
     async def _attempt(self, run: Run, what: str) -> None:
-        """What fails is kept until the others have drained."""
+        """What fails first is kept until the others have drained; whatever else fails is in the log alone."""
         try:
             await run()
         except Exception as error:  # noqa: BLE001 - whatever it is, the others end in good order
             self._failures.append(error)
-            if what != self._name and not self._stopping.is_set():
+            if what != self._name or len(self._failures) > 1:
                 log.get("pillars.service").error(
-                    log.Event.SERVICE_FAILED, role=what, error=f"{type(error).__name__}: {error}"
+                    log.Event.SERVICE_FAILED, role=what, error=_said(error)
                 )
             self._stopping.set()
 
@@ -110,6 +114,13 @@ class _Watch:
                     signal=signal.Signals(number).name,
                 )
                 self._stopping.set()
+
+
+def _said(error: BaseException) -> str:
+    """What failed, of a task group each thing."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(map(_said, error.exceptions))
+    return f"{type(error).__name__}: {error}"
 
 
 def leave(code: int) -> None:

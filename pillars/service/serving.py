@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,6 +18,7 @@ from pillars.errors import ConfigurationError, PillarsError, StartupFailed
 from pillars.registry import place_of_error
 from pillars.service.farewell import ASGIApp, Farewell, Message, Receive, Scope, Send
 
+UVICORN = Path(uvicorn.__file__).parent
 TICK = 1.0  # seconds; uvicorn renews the Date header by it
 BACKLOG = 2048
 ABSENT = {
@@ -247,14 +249,17 @@ class _Server(uvicorn.Server):
 
 @contextmanager
 def _unsaid() -> Generator[None, None, None]:
-    """Of a start-up that fails we have a line of our own; uvicorn's are two, and a traceback."""
+    """Of a start-up that fails we have a line of our own; uvicorn's are two, and a traceback.
 
-    def nothing(_record: logging.LogRecord) -> bool:
-        return False
+    Many apps log to uvicorn's logger: theirs is said.
+    """
+
+    def theirs(record: logging.LogRecord) -> bool:
+        return not Path(record.pathname).is_relative_to(UVICORN)
 
     logger = logging.getLogger("uvicorn.error")
-    logger.addFilter(nothing)
+    logger.addFilter(theirs)
     try:
         yield
     finally:
-        logger.removeFilter(nothing)
+        logger.removeFilter(theirs)

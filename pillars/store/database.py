@@ -49,6 +49,7 @@ class Database:
         self.wakeups = Wakeups(self.pool)
         self.results = Results(self.pool)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._holders = 0
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -57,27 +58,43 @@ class Database:
             raise NotConnected
         return self._loop
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody holds the pools; false from the last one's leaving on."""
+        return self._holders > 0
+
     def serves(self, url: str) -> bool:
         """Whether this is that database, open to code on the running loop."""
-        return self.address.url == url and self._loop is asyncio.get_running_loop()
+        here = self._loop is asyncio.get_running_loop()
+        return self.is_open and here and self.address.url == url
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["Database"]:
-        """Hold the pools for the block; no connection is made before one is needed."""
-        self.open()
+        """Hold the pools for the block; no connection is made before one is needed.
+
+        The first to hold them opens, the last to leave closes: code that shares them need not end in order.
+        """
+        if self.is_open:
+            self._holders += 1
+        else:
+            self.open()
         try:
             yield self
         finally:
-            await self.close()
+            self._holders -= 1
+            if self._holders == 0:
+                await self.close()
 
     def open(self) -> None:
         """Let the running loop have the pools; whoever opens closes, on the same loop."""
         self._loop = asyncio.get_running_loop()
+        self._holders = 1
         self.pool.open()
         self.runtime.open()
 
     async def close(self) -> None:
-        """Say farewell to those who wait and listen, then close every connection."""
+        """Say farewell to those who wait and listen, then close every connection, whoever holds them."""
+        self._holders = 0
         try:
             with anyio.move_on_after(FAREWELL, shield=True):
                 await self.results.close()

@@ -533,7 +533,7 @@ async def test_schedules_without_a_leader_are_found(db: str) -> None:
 
 async def test_schedules_that_fail_or_are_late_are_found(db: str) -> None:
     await plan(db)
-    assert_finds(await find(db, "cron.schedules"), "ok", "1 schedules, 0 paused")
+    assert_finds(await find(db, "cron.schedules"), "ok", "1 schedule, 0 paused")
     await move_clock(db, timedelta(hours=3))
     assert_finds(await find(db, "cron.schedules", env="prod"), "fail", "beat is due since")
     await tell(db, "update pillars.schedules set last_error = 'no such zone'")

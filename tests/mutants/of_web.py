@@ -36,7 +36,7 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             ACCESS,
-            'name == b"forwarded" or name.startswith(b"x-forwarded") for name in names',
+            'name in PROXIED or name.startswith(b"x-forwarded") for name in names',
             "not name for name in names",
         ),
         tests=(TESTS + "test_without_tokens_what_came_through_a_proxy_is_refused",),

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -146,6 +147,38 @@ async def test_code_that_heeds_no_cancellation_ends_with_the_others_and_holds_up
         process.signal(signal.SIGTERM)
         assert await process.ended() == 0, process.output
     assert await ask(db, "select attempt + crashes from pillars.jobs where name = 'deaf'") == 0
+    await nothing_is_left(db)
+
+
+async def test_what_failed_is_told_also_where_code_heeds_no_cancellation(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    log, fails_at = tmp_path / "runs", tmp_path / "fails"
+    places = {**LOCAL, "FAILS_AT": str(fails_at), "PILLARS_DRAIN": "200ms"}
+    with app(tmp_path, db, "all", project=PROJECT, **places) as process:
+        await deaf.enqueue(str(log))
+        await until(lambda: len(lines(log, "began")) == 1)
+        fails_at.touch()
+        assert await process.ended() == 1, process.output
+        assert process.output.endswith("\napp: the web application did not start: RuntimeError: no licence key (front.py:20)\n")  # fmt: skip
+    await nothing_is_left(db)
+
+
+@pytest.mark.parametrize("command", ["web", "all"])
+async def test_a_request_that_heeds_no_cancellation_does_not_outlive_the_drain(
+    db: str, tmp_path: Path, command: str
+) -> None:
+    places = {**LOCAL, "PILLARS_WEB": "obstinate:app", "PILLARS_DRAIN": "200ms"}
+    with app(tmp_path, db, command, project=PROJECT, **places) as process:
+        await until(lambda: bool(told(process, "web.ready")))
+        [ready] = told(process, "web.ready")
+        at = urlsplit(str(ready["url"]))
+        with socket.create_connection((str(at.hostname), at.port or 0)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            await until(lambda: "request.begun" in process.output)
+            process.signal(signal.SIGTERM)
+            assert await process.ended() == 0, process.output
+    assert "beside.ended" in process.output
     await nothing_is_left(db)
 
 

@@ -147,6 +147,8 @@ async def test_without_tokens_a_missing_or_double_host_is_refused(
         "X-Forwarded-Host",
         "X-Forwarded-Proto",
         "x-forwarded-anything",
+        "Via",
+        "X-Real-IP",
     ],
 )
 async def test_without_tokens_what_came_through_a_proxy_is_refused(

@@ -1,4 +1,5 @@
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -239,6 +240,20 @@ async def test_a_start_up_that_fails_stops_the_pillar_with_its_message_and_no_ot
         await Web(process, Starlette(lifespan=lifespan)).run()
     assert not process.ready
     assert not caplog.records
+
+
+async def test_what_their_start_up_logs_to_uvicorns_logger_is_said(
+    process_with: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        logging.getLogger("uvicorn.error").warning("no cache is set")
+        raise RuntimeError("no licence key")
+        yield
+
+    with pytest.raises(StartupFailed):
+        await Web(process_with(port=0), Starlette(lifespan=lifespan)).run()
+    assert [record.message for record in caplog.records] == ["no cache is set"]
 
 
 async def test_a_start_up_that_hangs_does_not_outlive_the_grace(process_with: Make) -> None:

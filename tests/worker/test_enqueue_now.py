@@ -1,6 +1,7 @@
 """`enqueue_now` without a connection: code without a loop has its process's loop enqueue."""
 
 import asyncio
+import contextvars
 import threading
 from datetime import timedelta
 from uuid import UUID
@@ -116,6 +117,77 @@ async def test_connect_on_another_loop_is_that_loops_own(db: str, database: Data
 
     await asyncio.to_thread(asyncio.run, elsewhere())
     assert connected.current() is database
+    assert await count(db) == 1
+
+
+async def test_blocks_of_several_tasks_share_connections_until_the_last_has_ended(db: str) -> None:
+    both, left = asyncio.Barrier(2), asyncio.Event()
+    used: list[Database] = []
+
+    async def first() -> None:
+        async with connect(db):
+            used.append(connected.current())
+            await both.wait()
+        left.set()
+
+    async def second() -> None:
+        async with connect(db):
+            used.append(connected.current())
+            await both.wait()
+            await left.wait()
+            await mail.enqueue(1)
+            # A plain thread, which has nothing of our context.
+            await asyncio.get_running_loop().run_in_executor(None, mail.enqueue_now, 2)
+            assert connected.current() is used[0]
+
+    await asyncio.gather(first(), second())
+    assert used[0] is used[1]
+    assert not used[0].is_open
+    assert await count(db) == 2
+
+
+async def test_a_block_that_begins_while_the_last_one_ends_has_connections_of_its_own(
+    db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a task of the ending block's, which outlives it and still knows its database."""
+    ending, go_on = asyncio.Event(), asyncio.Event()
+
+    async def beyond(known: Database) -> None:
+        await ending.wait()
+        assert not known.serves(db)
+        async with connect(db):
+            go_on.set()
+            await mail.enqueue(1)
+            assert connected.current() is not known
+
+    async with asyncio.TaskGroup() as group, connect(db):
+        known = connected.current()
+        farewell = known.results.close
+
+        async def late() -> None:
+            ending.set()
+            await go_on.wait()
+            await farewell()
+
+        monkeypatch.setattr(known.results, "close", late)
+        group.create_task(beyond(known))
+    assert await count(db) == 1
+
+
+async def test_a_block_that_is_left_in_another_context_leaves_nothing_behind(
+    db: str, other_db: str
+) -> None:
+    """As a fixture's may be: set up in one context, torn down in another."""
+    block = connect(other_db)
+    await block.__aenter__()
+    assert connected.current().address.url == other_db
+    await contextvars.Context().run(asyncio.create_task, block.__aexit__(None, None, None))
+    with pytest.raises(NotConnected):
+        connected.current()
+    provided = Database(db)
+    async with provided.opened():
+        with connected.provided(lambda: provided):
+            await mail.enqueue(1)
     assert await count(db) == 1
 
 

@@ -51,7 +51,7 @@ async def imports(subject: Subject) -> Finding:
             f"{one.place}: {one.message}" if one.place else one.message for one in report.problems
         ]
         return fail(some(told, most=2), fix="mend it; app check lists all")
-    found = f"{len(report.jobs)} jobs, {len(report.schedules)} schedules, web {report.web or 'none'}, in {took}"
+    found = f"{counted(len(report.jobs), 'job')}, {counted(len(report.schedules), 'schedule')}, web {report.web or 'none'}, in {took}"
     if subject.code.took > SLOW_IMPORT:
         return warn(found, fix="import what is heavy where it is used: every start waits for it")
     return ok(found)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from pillars.cli.doctor.finding import Finding, fail, in_prod, ok, some, warn
 from pillars.cli.doctor.subject import Subject
+from pillars.cli.saying import counted
 from pillars.durations import words
 from pillars.store import diagnosis, schedules as store
 from pillars.store.diagnosis import Waiting
@@ -113,7 +114,7 @@ async def leader(subject: Subject) -> Finding:
     if not alive:
         return in_prod(
             subject,
-            f"{len(planned)} schedules, and no cron process is alive{_last_leader(subject)}",
+            f"{counted(len(planned), 'schedule')}, and no cron process is alive{_last_leader(subject)}",
             fix="start one: app cron",
         )
     if len(leading) == 1:
@@ -147,7 +148,7 @@ async def schedules(subject: Subject) -> Finding:
     if late:
         return in_prod(subject, some(late), fix="see cron.leader")
     paused = sum(one.paused_at is not None for one in listed)
-    return ok(f"{len(listed)} schedules, {paused} paused")
+    return ok(f"{counted(len(listed), 'schedule')}, {paused} paused")
 
 
 def why_waits(one: Waiting) -> str:
