@@ -13,9 +13,8 @@ from pillars.store.migrate import Migration
 from pillars.store.pool import Address, Session
 
 GONE = "3D000"  # another run has replaced the template: its migrations are others
-STANDING = {
-    "idle_session_timeout": "0"
-}  # a test may be longer than a server lets sessions sit idle
+# A test may be longer than a server lets sessions sit idle.
+STANDING = {"idle_session_timeout": "0"}
 
 
 class Databases:
