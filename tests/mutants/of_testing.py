@@ -9,7 +9,7 @@ MATCHING = "pillars/testing/matching.py"
 DATABASES = "pillars/testing/databases.py"
 DRAINS = "tests/plugin/test_jobs.py::TestDrain::"
 RUNS = "tests/plugin/test_jobs.py::TestRun::"
-TIMES = "tests/plugin/test_jobs.py::TestTime::"
+TIMES = "tests/plugin/test_time.py::"
 ASSERTS = "tests/plugin/test_asserting.py::"
 LEFT = "tests/plugin/test_databases.py::"
 STUCK = "tests/plugin/test_stuck.py::"
@@ -121,7 +121,7 @@ TESTING = [
             "return pg_catalog.now() + (select clock.shift from pillars_test.clock clock);",
             "return pg_catalog.now();",
         ),
-        tests=(TIMES + "test_moves_for_the_database_and_for_this_one_alone",),
+        tests=(TIMES + "test_time_moves_for_the_database_and_for_this_one_alone",),
     ),
     Mutant(
         name="clock-is-turned-back",
@@ -132,7 +132,7 @@ TESTING = [
             "where $1::timestamptz >= pg_catalog.now() + clock.shift",
             "where true",
         ),
-        tests=(TIMES + "test_moves_to_a_time_and_never_back",),
+        tests=(TIMES + "test_time_moves_to_a_time_and_never_back",),
     ),
     Mutant(
         name="schedules-begin-after-the-move",
