@@ -37,8 +37,8 @@ async def receive(request: Request) -> UUID:
     upload = Upload()
     part = FilePart(request.headers.get("content-type", ""))
     try:
-        async for data in request.stream():
-            part.feed(data)
+        async for piece in request.stream():
+            part.feed(piece)
             while len(part.waiting) >= CHUNK:
                 async with pillars.connection() as connection:
                     await upload.add(connection, part.name, part.take(CHUNK))
@@ -104,10 +104,10 @@ class FilePart:
             },
         )
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, piece: bytes) -> None:
         """Take in the next bytes of the request's body."""
         try:
-            self._parser.write(data)
+            self._parser.write(piece)
         except FormParserError as error:
             raise HTTPException(400, f"This is no multipart form: {error}") from error
 
@@ -128,11 +128,11 @@ class FilePart:
         self._is_file = False
         self._field = self._value = b""
 
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
+    def _on_header_field(self, piece: bytes, start: int, end: int) -> None:
+        self._field += piece[start:end]
 
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
+    def _on_header_value(self, piece: bytes, start: int, end: int) -> None:
+        self._value += piece[start:end]
 
     def _on_header_end(self) -> None:
         if self._field.lower() == b"content-disposition":
@@ -143,9 +143,9 @@ class FilePart:
                 self._is_file = True
         self._field = self._value = b""
 
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+    def _on_part_data(self, piece: bytes, start: int, end: int) -> None:
         if self._is_file:
-            self.waiting += data[start:end]
+            self.waiting += piece[start:end]
 
     def _on_end(self) -> None:
         self._complete = True

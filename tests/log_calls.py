@@ -95,9 +95,9 @@ def _means(called: ast.expr, function: ast.AST, module: ast.Module) -> ast.expr:
     if isinstance(held, ast.Attribute):  # self._log
         held = _assigned(held, module)
     elif isinstance(held, ast.Call) and isinstance(held.func, ast.Name):  # _log()
-        [helper] = [one for one in _functions(module) if one.name == held.func.id]
+        [maker] = [one for one in _functions(module) if one.name == held.func.id]
         held = next(
-            one.value for one in ast.walk(helper) if isinstance(one, ast.Return) and one.value
+            one.value for one in ast.walk(maker) if isinstance(one, ast.Return) and one.value
         )
     return ast.Attribute(held, called.attr)
 

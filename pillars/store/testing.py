@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
+from pillars.errors import DatabaseTrouble
 from pillars.store import statements
-from pillars.store.pool import Executor, Session
+from pillars.store.pool import STATEMENT_TIMEOUT, Executor, Session
 from pillars.store.rows import Command, JobRow, Leftover, Now, Template
 from pillars.store.statements import Statement
 
@@ -18,6 +19,15 @@ SET_CLOCK = Statement("testing/set_clock", Now)
 UNFINISHED = Statement("testing/unfinished", JobRow)
 
 PATIENCE = timedelta(minutes=1)  # a copy waits for the server's checkpoint
+
+
+async def answers(session: Session) -> bool:
+    """Whether the server is still at the other end."""
+    try:
+        await session.script("select", timeout=STATEMENT_TIMEOUT)
+    except DatabaseTrouble:
+        return False
+    return True
 
 
 async def create(session: Session, name: str, *, template: str = "template0") -> None:

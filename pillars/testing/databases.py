@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from pillars.errors import DatabaseTrouble
@@ -12,13 +13,15 @@ from pillars.store.migrate import Migration
 from pillars.store.pool import Address, Session
 
 GONE = "3D000"  # another run has replaced the template: its migrations are others
+# A test may be longer than a server lets sessions sit idle.
+STANDING = {"idle_session_timeout": "0"}
 
 
 class Databases:
     """What one run makes on one server. Its methods run one at a time, on one loop.
 
     A test's database is named `pillars_test_` and the run's id, which the run's connection bears, too: what no connection bears
-    any more was left behind. The template is named by the project's folder and by what is in it: one a project is kept.
+    any more was left behind. Where that connection is cut, the next step makes another. The template is named by the project's folder and by what is in it: one a project is kept.
     """
 
     def __init__(self, url: str, migrations: Sequence[Migration], *, project: Path) -> None:
@@ -32,7 +35,7 @@ class Databases:
 
     async def open(self) -> None:
         """Connect, and sweep."""
-        self._session = await self._address.connect()
+        self._session = await self._address.connect(**STANDING)
         for name in await store.left_behind(self._session):
             await store.drop(self._session, name)
 
@@ -55,7 +58,7 @@ class Databases:
         return await self._create("template0")
 
     async def drop(self, url: str) -> None:
-        await store.drop(self._opened, database_of(url))
+        await store.drop(await self._connected(), database_of(url))
 
     async def template(self) -> str:
         """The name of the template, made if no run has made it yet."""
@@ -66,23 +69,25 @@ class Databases:
     async def forget_templates(self) -> None:
         """Take away what the next run of this project would begin with."""
         self._template = None
-        for one in await store.templates(self._opened, self._mark):
-            await store.drop_template(self._opened, one)
+        session = await self._connected()
+        for one in await store.templates(session, self._mark):
+            await store.drop_template(session, one)
 
     async def _create(self, template: str) -> str:
         self._made += 1
         name = f"pillars_test_{self._run}_{self._made}"
-        await store.create(self._opened, name, template=template)
+        await store.create(await self._connected(), name, template=template)
         return with_database(self._address.url, name)
 
     async def _found_or_made(self, name: str) -> str:
-        async with migrate.held_turn(self._opened):
-            known = await store.templates(self._opened, self._mark)
+        session = await self._connected()
+        async with migrate.held_turn(session):
+            known = await store.templates(session, self._mark)
             if not any(one.sealed and one.name == name for one in known):
                 await self.forget_templates()  # older ones too: each takes some megabytes
-                await store.create(self._opened, name)
+                await store.create(session, name)
                 await self._fill(with_database(self._address.url, name))
-                await store.seal(self._opened, name)
+                await store.seal(session, name)
         return name
 
     async def _fill(self, url: str) -> None:
@@ -100,22 +105,25 @@ class Databases:
         parts.append(str(datetime.now(UTC).date()))  # it holds the days of history around it
         return _hash("\0".join(parts))[:16]
 
-    @property
-    def _opened(self) -> Session:
+    async def _connected(self) -> Session:
+        """The run's connection; another of the same name where it was cut, by a restart or by a test that ends sessions."""
         if self._session is None:
             raise AssertionError("the databases were not opened")
+        if not await store.answers(self._session):
+            self._session = await self._address.connect(**STANDING)
         return self._session
 
 
 def with_database(url: str, name: str) -> str:
     """The same server, another database."""
-    head, _, query = url.partition("?")
-    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    parts = urlsplit(url)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}/{name}{query}"  # geturl() would drop the slashes of an empty host
 
 
 def database_of(url: str) -> str:
     """The name of the database that a URL leads to."""
-    return url.partition("?")[0].rpartition("/")[2]
+    return urlsplit(url).path.removeprefix("/")
 
 
 def _hash(text: str) -> str:

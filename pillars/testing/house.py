@@ -16,7 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from pillars import registry, settings
 from pillars.registry import Registry
-from pillars.settings import Settings
+from pillars.settings import Settings, convert
 from pillars.store import migrate
 from pillars.testing.databases import Databases
 
@@ -77,7 +77,7 @@ def server(told: Settings) -> Iterator[str]:
     """The URL of a server: the one that is given, or ours, which is as fast as it can be and forgets all at a crash."""
     given = os.environ.get("TEST_DATABASE_URL")
     if given:
-        yield given
+        yield convert.database_url(given, "TEST_DATABASE_URL")
         return
     from pillars import embedded
 

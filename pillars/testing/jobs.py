@@ -158,10 +158,12 @@ class Jobs(_Looking):
         hand = self._stage.hand(with_failures=False)
         row = await listing.find(self._stage.database.pool, UUID(handle.job_id))
         ran = None if row is None else await hand.run_this(row)
+        fell_short(hand.stuck)
         if ran is None:
+            row = await listing.find(self._stage.database.pool, UUID(handle.job_id))
             raise AssertionError(
                 f"jobs.run: expected {call.job.name} {handle.job_id} to be ready, got {row.state if row else 'no such job'}; "
-                "is its queue paused, or its unique key held by another?"
+                "is its queue paused, its unique key held by another, or did another drain run it?"
             )
         if ran.outcome != "completed":
             heard(hand.surprise or ran)
@@ -171,9 +173,11 @@ class Jobs(_Looking):
     async def _run_next(self, hand: Hand, *, with_failures: bool) -> Ran | None:
         __tracebackhide__ = True
         ran = await hand.run_next()
+        fell_short(hand.stuck)
         if ran is None and await self._stage.due():
             await self._stage.sweep()
             ran = await hand.run_next()
+            fell_short(hand.stuck)
             if ran is None:
                 fell_short(await self._stage.strangers())
         if not with_failures:

@@ -5,6 +5,7 @@ listener. A job that a test holds up, in a debugger say, keeps its lock: nobody 
 a drain, not what runs beside it.
 """
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -16,10 +17,11 @@ import anyio.abc
 from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.settings import Settings
-from pillars.store import claiming, listing
+from pillars.store import claiming, listing, settling
 from pillars.store.claiming import Claimed, Demand, Places
 from pillars.store.database import Database
 from pillars.store.rows import JobRow, Lane
+from pillars.store.settling import Returned
 from pillars.testing.telling import Ran
 from pillars.worker.attempts import Attempt
 from pillars.worker.completing import Completer
@@ -36,6 +38,10 @@ from pillars.worker.outcomes import (
 )
 
 LOOK = 0.01  # seconds between looks for what a running job awaits
+LONGEST_LOOK = 0.25  # seconds between tries to claim it
+PATIENCE = (
+    5.0  # seconds for what another transaction holds; honest ones of a test take milliseconds
+)
 
 
 class WatchedAttempt(Attempt):
@@ -52,6 +58,7 @@ class Hand:
     """Runs jobs one at a time, in the order in which they are claimed; what a running job awaits runs meanwhile.
 
     `ran` are the attempts that have ended. One whose failure is not expected stops those that wait for it: see `surprise`.
+    Where nothing can go on, `stuck` says why, and what waits is given back.
     """
 
     def __init__(
@@ -69,8 +76,10 @@ class Hand:
         self._holdings = Holdings(settings.trust)
         self._threads = anyio.CapacityLimiter(settings.threads)
         self._begun: set[UUID] = set()
+        self._running: list[anyio.CancelScope] = []
         self.ran: list[Ran] = []
         self.surprise: Ran | None = None
+        self.stuck: str | None = None
 
     async def run_next(self) -> Ran | None:
         """Run the next due job; None where nothing is due that this app knows."""
@@ -83,7 +92,12 @@ class Hand:
             return None
         before = (row.run_at, UUID(int=row.job_id.int - 1))
         claimed = await self._claim([row.name], Places({Lane(row.queue, row.priority): before}))
-        return None if claimed is None else await self._run(claimed)
+        if claimed is None:
+            return None
+        if claimed.job_id != row.job_id:  # another was faster, and this is the next behind it
+            await self._give_back(claimed)
+            return None
+        return await self._run(claimed)
 
     async def _claim(self, names: list[str], places: Places) -> Claimed | None:
         demand = Demand(
@@ -92,7 +106,8 @@ class Hand:
             names=names,
             free=1,
         )
-        while True:
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
             asked_at = counted_clock()
             claim = await claiming.claim(self._database.runtime, demand, places)
             for claimed in claim.jobs:
@@ -100,6 +115,19 @@ class Hand:
                 return claimed
             if not claim.contended:  # another test's hand was faster
                 return None
+        self._stick(
+            f"expected to claim what is due, and for {PATIENCE:g}s another transaction has held its row; end that first"
+        )
+        return None
+
+    async def _give_back(self, claimed: Claimed) -> None:
+        key = claimed.job_id, claimed.lock_token
+        back = Returned(*key, "released", wait=None, given_back=True, begun=False)
+        await settling.put_back(
+            self._database.runtime, self._process.worker_id, [back], last_of=[claimed.lock_token]
+        )
+        self._holdings.ended(key)
+        self._holdings.settle([key])
 
     async def _run(self, claimed: Claimed) -> Ran:
         self._begun.add(claimed.job_id)
@@ -107,12 +135,16 @@ class Hand:
             claimed, self._jobs[claimed.name], threads=self._threads, complete=Completer
         )
         looking, running = anyio.CancelScope(), anyio.CancelScope()
-        outcome: Outcome = Released()  # where what it awaited has failed, and nobody expected that
+        outcome: Outcome = (
+            Released()
+        )  # where what it awaited has failed unexpectedly, or cannot run
+        self._running.append(running)
         async with anyio.create_task_group() as crew:
             crew.start_soon(self._look_for_awaited, crew, looking, running)
             with running:
                 outcome = await attempt.run()
             looking.cancel()
+        self._running.remove(running)
         await self._settle(attempt, outcome)
         self._begun.discard(claimed.job_id)
         ran = await self._told(attempt, outcome)
@@ -129,8 +161,14 @@ class Hand:
             on_put_back=_is_noted,
         )
         finisher.take(Settling.of(attempt, outcome))
+        until = time.monotonic() + PATIENCE
         while not await finisher.flush_once():  # another holds its row, or its day is to be made
-            pass
+            if time.monotonic() >= until:
+                self._stick(
+                    f"expected to write how {attempt.job.name} {attempt.claimed.job_id} ended, and for {PATIENCE:g}s another "
+                    "transaction has held its row; end that before the job does"
+                )
+                return
 
     async def _look_for_awaited(
         self, crew: anyio.abc.TaskGroup, looking: anyio.CancelScope, waiting: anyio.CancelScope
@@ -142,17 +180,48 @@ class Hand:
                 for job_id in self._database.results.awaited():
                     if job_id not in self._begun:
                         self._begun.add(job_id)
-                        crew.start_soon(self._run_awaited, job_id, waiting)
+                        crew.start_soon(self._run_awaited, job_id, looking, waiting)
 
-    async def _run_awaited(self, job_id: UUID, waiting: anyio.CancelScope) -> None:
+    async def _run_awaited(
+        self, job_id: UUID, looking: anyio.CancelScope, waiting: anyio.CancelScope
+    ) -> None:
         try:
-            row = await listing.find(self._database.pool, job_id)
-            ran = None if row is None else await self.run_this(row)
+            ran = await self._ran_once_it_can(job_id, looking)
         finally:
             self._begun.discard(job_id)
         if ran is not None and ran.failure is not None and not self._with_failures:
             self.surprise = self.surprise or ran
             waiting.cancel()
+
+    async def _ran_once_it_can(self, job_id: UUID, looking: anyio.CancelScope) -> Ran | None:
+        """Run what is awaited; None where another runs it or has run it, or nobody waits any more."""
+        pause, until = LOOK, time.monotonic() + PATIENCE
+        while not looking.cancel_called and job_id in self._database.results.awaited():
+            row = await listing.find(self._database.pool, job_id)
+            ran = None if row is None else await self.run_this(row)
+            if ran is not None:
+                return ran
+            if row is not None and row.state == "running":
+                until = time.monotonic() + PATIENCE  # it goes on, beside us
+            elif time.monotonic() >= until:
+                what = (
+                    f"{row.name} {job_id}, which is {row.state}"
+                    if row
+                    else f"job {job_id}, which is not committed"
+                )
+                self._stick(
+                    f"expected what a job awaits to run, and for {PATIENCE:g}s nobody could claim {what}; "
+                    "is it due, known to the app, its queue not paused?"
+                )
+            await anyio.sleep(pause)
+            pause = min(pause * 2, LONGEST_LOOK)
+        return None
+
+    def _stick(self, why: str) -> None:
+        """Have the test hear why nothing goes on, and let go of whatever waits."""
+        self.stuck = self.stuck or why
+        for running in self._running:
+            running.cancel()
 
     async def _told(self, attempt: WatchedAttempt, outcome: Outcome) -> Ran:
         if attempt.completed_inside:

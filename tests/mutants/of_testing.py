@@ -9,11 +9,42 @@ MATCHING = "pillars/testing/matching.py"
 DATABASES = "pillars/testing/databases.py"
 DRAINS = "tests/plugin/test_jobs.py::TestDrain::"
 RUNS = "tests/plugin/test_jobs.py::TestRun::"
-TIMES = "tests/plugin/test_jobs.py::TestTime::"
+TIMES = "tests/plugin/test_time.py::"
 ASSERTS = "tests/plugin/test_asserting.py::"
 LEFT = "tests/plugin/test_databases.py::"
+STUCK = "tests/plugin/test_stuck.py::"
 
 TESTING = [
+    Mutant(
+        name="run-takes-the-next",
+        without="`run` runs the job that it enqueued, or none.",
+        promise=Promise.TESTED,
+        edits=edit(WORKING, "if claimed.job_id != row.job_id:", "if not claimed.job_id:"),
+        tests=(STUCK + "test_a_job_that_another_was_faster_to_run_is_not_made_up_for_by_the_next",),
+    ),
+    Mutant(
+        name="stuck-parents-are-kept",
+        without="Where what a job awaits cannot run, all that waits is given back.",
+        promise=Promise.TESTED,
+        edits=edit(WORKING, "for running in self._running:", "for running in self._running[-1:]:"),
+        tests=(STUCK + "test_a_job_that_awaits_what_is_due_later",),
+    ),
+    Mutant(
+        name="run-stays-cut-off",
+        without="A run of tests connects again where its connection was cut.",
+        promise=Promise.TESTED,
+        edits=edit(
+            DATABASES, "if not await store.answers(self._session):", "if self._session is None:"
+        ),
+        tests=(LEFT + "test_a_run_whose_connection_was_cut_goes_on_and_is_seen_to_live",),
+    ),
+    Mutant(
+        name="run-is-cut-off-when-idle",
+        without="No server ends the run's connection for being idle.",
+        promise=Promise.TESTED,
+        edits=edit(DATABASES, '{"idle_session_timeout": "0"}', "dict[str, str]()"),
+        tests=(LEFT + "test_a_runs_connection_may_sit_idle_for_as_long_as_a_test_takes",),
+    ),
     Mutant(
         name="drain-leaves-retries",
         without="A drain runs a retry that is due.",
@@ -90,7 +121,7 @@ TESTING = [
             "return pg_catalog.now() + (select clock.shift from pillars_test.clock clock);",
             "return pg_catalog.now();",
         ),
-        tests=(TIMES + "test_moves_for_the_database_and_for_this_one_alone",),
+        tests=(TIMES + "test_time_moves_for_the_database_and_for_this_one_alone",),
     ),
     Mutant(
         name="clock-is-turned-back",
@@ -101,7 +132,7 @@ TESTING = [
             "where $1::timestamptz >= pg_catalog.now() + clock.shift",
             "where true",
         ),
-        tests=(TIMES + "test_moves_to_a_time_and_never_back",),
+        tests=(TIMES + "test_time_moves_to_a_time_and_never_back",),
     ),
     Mutant(
         name="schedules-begin-after-the-move",

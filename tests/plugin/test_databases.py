@@ -8,7 +8,7 @@ import pytest
 
 from pillars.store import migrate
 from pillars.store.migrate import Migration
-from pillars.testing.databases import Databases, database_of
+from pillars.testing.databases import Databases, database_of, with_database
 from support import ask, tell
 
 MORE = Migration("app", 1, "0001_more", "create table more (id integer);")
@@ -86,3 +86,53 @@ async def test_a_run_goes_on_whose_template_another_has_replaced(
 async def test_two_runs_make_one_template(run_of: Callable[..., Databases]) -> None:
     async with opened(run_of()) as one, opened(run_of()) as other:
         assert await one.template() == await other.template()
+
+
+async def test_a_run_whose_connection_was_cut_goes_on_and_is_seen_to_live(
+    server: str, run_of: Callable[..., Databases]
+) -> None:
+    async with opened(run_of()) as cut:
+        kept = await cut.empty()
+        run = database_of(kept).split("_")[2]
+        await tell(
+            server,
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = $1",
+            f"pillars test {run}",
+        )
+        further = await cut.empty()
+        async with opened(run_of()):
+            assert await is_there(server, kept), "the next run found it without a sign of life"
+        for url in (kept, further):
+            await cut.drop(url)
+            assert not await is_there(server, url)
+
+
+async def test_a_runs_connection_may_sit_idle_for_as_long_as_a_test_takes(
+    server: str, run_of: Callable[..., Databases]
+) -> None:
+    url = f"{server}{'&' if '?' in server else '?'}idle_session_timeout=20"
+    async with opened(Databases(url, [], project=Path("idle"))) as run:
+        kept = await run.empty()
+        await tell(server, "select pg_sleep(0.1)")
+        async with opened(run_of()):
+            assert await is_there(server, kept)
+        await run.drop(kept)
+
+
+@pytest.mark.parametrize(
+    ("server_url", "other"),
+    [
+        ("postgresql://localhost:5432", "postgresql://localhost:5432/x"),
+        (
+            "postgresql://localhost:5432?sslmode=disable",
+            "postgresql://localhost:5432/x?sslmode=disable",
+        ),
+        ("postgresql://a:b@localhost:5432/", "postgresql://a:b@localhost:5432/x"),
+        ("postgresql://a:b@[::1]:5432/shop?a=/b/c", "postgresql://a:b@[::1]:5432/x?a=/b/c"),
+        ("postgresql:///shop?host=/run/pg", "postgresql:///x?host=/run/pg"),
+        ("postgres://?host=/run/pg", "postgres:///x?host=/run/pg"),
+    ],
+)
+def test_another_database_is_on_the_same_server(server_url: str, other: str) -> None:
+    assert with_database(server_url, "x") == other
+    assert database_of(other) == "x"

@@ -248,6 +248,17 @@ class TestMessages:
         result.assert_outcomes(errors=1)
         result.stdout.fnmatch_lines(["E*migration app 0001_orders failed: *tabel*"])
 
+    def test_a_url_of_a_server_that_is_none_is_one_line(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TEST_DATABASE_URL", "localhost:5432/shop")
+        shop.write(tests__test_shop="def test_it(app_database): pass\n")
+        result = shop.run()
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(
+            ["E*TEST_DATABASE_URL: expected postgresql://*, got a text without ://"]
+        )
+
 
 class TestBesideOthers:
     def test_a_users_fixture_of_the_same_name_stands(self, shop: Shop) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from pillars.testing.databases import Databases
 from process.pillar import ROOT, App, app, told
 from support import ask, tell, until
 
@@ -39,9 +40,9 @@ def written(page: str, folder: Path) -> Path:
     return project
 
 
-def done(project: Path, db: str, *words: str) -> str:
+def done(project: Path, db: str, *words: str, **more: str) -> str:
     """What a command of the project's prints; it must succeed."""
-    environ = {"DATABASE_URL": db, "PATH": str(Path(sys.executable).parent), "PYTHONPATH": f"{project}:{ROOT}", "DJANGO_SETTINGS_MODULE": "shop.settings"}  # fmt: skip
+    environ = {"DATABASE_URL": db, "PATH": str(Path(sys.executable).parent), "PYTHONPATH": f"{project}:{ROOT}", "DJANGO_SETTINGS_MODULE": "shop.settings", **more}  # fmt: skip
     ran = subprocess.run([sys.executable, "-m", *words], cwd=project, env=environ, capture_output=True, text=True, check=False)  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
@@ -85,6 +86,14 @@ async def unmeasured() -> AsyncIterator[bytes]:
     yield b"to=b@example.com"
 
 
+async def forget_templates(server: str, project: Path) -> None:
+    """Take away what the tests of a page's project would begin with the next time."""
+    databases = Databases(server, [], project=project)
+    await databases.open()
+    await databases.forget_templates()
+    await databases.close()
+
+
 async def ours_answer(client: httpx2.AsyncClient) -> None:
     health = await client.get("/api/health")
     assert health.json()["status"] == "ok"
@@ -93,7 +102,7 @@ async def ours_answer(client: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.slow
-async def test_the_app_of_the_fastapi_page(empty_db: str, tmp_path: Path) -> None:
+async def test_the_app_of_the_fastapi_page(empty_db: str, server: str, tmp_path: Path) -> None:
     db = empty_db
     project = written("fastapi", tmp_path)
     async with served(project, db) as (process, client):
@@ -114,8 +123,8 @@ async def test_the_app_of_the_fastapi_page(empty_db: str, tmp_path: Path) -> Non
         assert "/orders" in (await client.get("/openapi.json")).json()["paths"]
         await ours_answer(client)
         assert process.process.poll() is None
-    await tell(db, "delete from orders")
-    done(project, db, "pytest", "-q", "-p", "no:cacheprovider", "tests")
+    done(project, "", "pytest", "-q", "-p", "no:cacheprovider", "tests", TEST_DATABASE_URL=server)
+    await forget_templates(server, project)
 
 
 @pytest.mark.slow

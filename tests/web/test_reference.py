@@ -53,6 +53,18 @@ def test_every_route_stands_in_the_reference_as_it_is(process_with: Make) -> Non
     assert re.findall(r"`(\w+)`", ", ".join(filters)) == list(FILTERS)
 
 
+@pytest.mark.parametrize("page", ["fastapi", "django", "flask"])
+def test_a_frameworks_page_says_which_paths_are_ours(process_with: Make, page: str) -> None:
+    ours = {
+        re.match(r"/api/\w+(\.json)?|/\w+", one.path)[0]  # type: ignore[index]
+        for one in routes.table(process_with())
+    }
+    text = (REFERENCE.parent / "howto" / f"{page}.md").read_text()
+    [said] = re.findall(r"## Which paths are ours\n\n(.*?), each exactly", text, re.DOTALL)
+    told = {one.rstrip("…") for one in re.findall(r"`([^`]+)`", said)}
+    assert told - {"/live", "/ready"} == ours
+
+
 def test_the_fields_of_every_answer_are_those_that_it_has() -> None:
     has: dict[str, Any] = {
         "a job": shapes.Job,
