@@ -14,6 +14,7 @@ from pillars.store.definitions import Definition
 from pillars.store.workers import Presence
 from pillars.version import __version__
 
+SLOW = 2.0  # seconds for a row of a few bytes; one that comes later is not worth a late exit
 FAREWELL = 1.0  # seconds to take our row away; a database that is gone holds up no exit
 
 
@@ -68,7 +69,8 @@ async def stay(process: Process) -> None:
     pause = process.settings.heartbeat.total_seconds()
     try:
         while True:
-            with suppress(DatabaseTrouble):
+            # Not to be broken off by the process's end: what is half sent may be carried out after the row's removal.
+            with suppress(DatabaseTrouble), anyio.move_on_after(SLOW, shield=True):
                 await appear(process, state="draining" if process.stopping.is_set() else "running")
             await anyio.sleep(pause)
     finally:
