@@ -29,7 +29,7 @@ def _retried(figures: Figures) -> str:
     done, left = figures["done"], figures["left"]
     if not left:
         return f"{_jobs(done)} will run again."
-    why = "running, parked and completed ones cannot, nor those whose unique key is held"
+    why = "failed, cancelled, expired and scheduled ones can, unless their unique key is held"
     return f"{_jobs(done)} will run again, {left:,} left as {_it(left)}: {why}."
 
 
