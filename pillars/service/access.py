@@ -87,6 +87,18 @@ def bears(headers: Headers, token: str | None, *, browsers: bool = False) -> boo
     return False
 
 
+def without_password(settings: Settings, headers: Headers) -> Headers:
+    """The headers without our tokens as passwords, which browsers send to every path of an origin once one was asked for there."""
+    return [one for one in headers if not _is_our_password(settings, one)]
+
+
+def _is_our_password(settings: Settings, header: tuple[bytes, bytes]) -> bool:
+    if header[0].lower() != b"authorization" or header[1][:6].lower() != b"basic ":
+        return False
+    tokens = (settings.token, settings.view_token)
+    return any(bears([header], token, browsers=True) for token in tokens)
+
+
 def password(credentials: str) -> bytes:
     """The password of HTTP Basic's credentials (RFC 7617); empty, which no token is, where they are none."""
     try:

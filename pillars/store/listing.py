@@ -23,6 +23,7 @@ Kinds: TypeAlias = tuple[Statement[Shown], Statement[Shown], Statement[Shown]]
 """Of any state, of a final one, of an unfinished one."""
 
 INSPECT = Statement("jobs/inspect", JobRow)
+INSPECT_CUT = Statement("jobs/inspect_cut", JobRow)
 LIST_ALL = Statement("jobs/list_all", JobRow)
 LIST_UNFINISHED = Statement("jobs/list_unfinished", JobRow)
 LIST_FINAL = Statement("jobs/list_final", JobRow)
@@ -34,6 +35,7 @@ IDS_FINAL = Statement("jobs/ids_final", Stored)
 PAGES: Kinds[JobRow] = (LIST_ALL, LIST_FINAL, LIST_UNFINISHED)
 GLANCES: Kinds[Glimpse] = (GLANCE_ALL, GLANCE_FINAL, GLANCE_UNFINISHED)
 ATTEMPTS = Statement("jobs/attempts", AttemptRow)
+ATTEMPTS_CUT = Statement("jobs/attempts_cut", AttemptRow)
 CIRCUMSTANCES = Statement("jobs/circumstances", Circumstances)
 
 GLANCE = 300  # characters of a payload or an error: a line of a list shows no more
@@ -61,9 +63,13 @@ class Page(Generic[Shown]):
     next: UUID | None
 
 
-async def find(executor: Executor, job_id: UUID) -> JobRow | None:
-    """One job in whatever state; None where no row is left of it."""
-    found = await executor.rows(INSPECT, job_id, not_ended_before(job_id))
+async def find(executor: Executor, job_id: UUID, *, longest: int | None = None) -> JobRow | None:
+    """One job in whatever state, its texts cut to `longest` characters where that is said; None where no row is left of it."""
+    since = not_ended_before(job_id)
+    if longest is None:
+        found = await executor.rows(INSPECT, job_id, since)
+    else:
+        found = await executor.rows(INSPECT_CUT, job_id, since, longest)
     return found[0] if found else None
 
 
@@ -94,9 +100,15 @@ async def ids(executor: Executor, wanted: Wanted) -> list[UUID]:
     return [row.job_id for row in found]
 
 
-async def attempts(executor: Executor, job_id: UUID, *, newest: int) -> list[AttemptRow]:
-    """What became of a job's newest attempts that did not simply complete, oldest first."""
-    found = await executor.rows(ATTEMPTS, job_id, not_ended_before(job_id), newest)
+async def attempts(
+    executor: Executor, job_id: UUID, *, newest: int, longest: int | None = None
+) -> list[AttemptRow]:
+    """What became of a job's newest attempts that did not simply complete, oldest first; texts are cut as `find` cuts them."""
+    since = not_ended_before(job_id)
+    if longest is None:
+        found = await executor.rows(ATTEMPTS, job_id, since, newest)
+    else:
+        found = await executor.rows(ATTEMPTS_CUT, job_id, since, newest, longest)
     return found[::-1]
 
 

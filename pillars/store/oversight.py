@@ -33,14 +33,19 @@ class Seen:
     now: datetime
 
 
-async def seen(executor: Executor, job_id: UUID, *, attempts: int) -> Seen:
-    """All about one job, with so many of its newest attempts; raises `UnknownJob` where no row is left of it."""
-    job = await listing.find(executor, job_id)
+async def seen(
+    executor: Executor, job_id: UUID, *, attempts: int, longest: int | None = None
+) -> Seen:
+    """All about one job, with so many of its newest attempts, and texts no longer than `longest` characters where that is said.
+
+    Raises `UnknownJob` where no row is left of it.
+    """
+    job = await listing.find(executor, job_id, longest=longest)
     if job is None:
         raise UnknownJob.gone(job_id)
     return Seen(
         job,
-        await listing.attempts(executor, job_id, newest=attempts),
+        await listing.attempts(executor, job_id, newest=attempts, longest=longest),
         await listing.circumstances(executor, job_id),
         await schedules.now(executor),
     )

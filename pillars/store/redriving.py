@@ -15,6 +15,7 @@ from pillars.store.states import REDRIVABLE
 REDRIVE = Statement("jobs/redrive", Stored)
 REDRIVE_MANY = Statement("jobs/redrive_many", Stored)
 HASTEN = Statement("jobs/hasten", Stored)
+HASTEN_MANY = Statement("jobs/hasten_many", Stored)
 
 LOOKS = 5  # a job that changes its state under as many looks is being worked on by others
 UNIQUE_VIOLATION = "23505"
@@ -46,6 +47,12 @@ async def retry(executor: Executor, job_id: UUID) -> Retried:
         if job.state not in MOVABLE:
             return Retried(job, f"a {job.state} job cannot be retried")
     return Retried(job, "its state keeps changing; try again")
+
+
+async def retry_many(executor: Executor, job_ids: Sequence[UUID]) -> int:
+    """Retry those of the jobs that can be, final ones in one statement and scheduled ones in another; return how many. Some hundreds at a time."""
+    redriven = await redrive_many(executor, job_ids)
+    return redriven + len(await executor.rows(HASTEN_MANY, list(job_ids)))
 
 
 async def redrive(executor: Executor, job_id: UUID) -> bool:

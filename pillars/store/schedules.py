@@ -8,10 +8,12 @@ from uuid import UUID
 import msgspec
 
 from pillars.errors import DefinitionError, UnknownSchedule
-from pillars.store.pool import Executor, Session
+from pillars.store import listing
+from pillars.store.pool import Executor, Pool, Session
 from pillars.store.rows import (
     Due,
     Enqueued,
+    JobRow,
     Listed,
     Named,
     Now,
@@ -45,6 +47,14 @@ PATIENCE = timedelta(
     seconds=7
 )  # a little longer, so that the server's answer comes first and the connection lives
 BRIEF = timedelta(seconds=0.5)  # for a farewell; the session's end says the same
+
+
+@dataclass(frozen=True, slots=True)
+class MadeNow:
+    """The job of a schedule that was run by hand; `created` False where it is the one that holds the unique key."""
+
+    job: JobRow
+    created: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +187,14 @@ async def run_now(executor: Executor, name: str, job_id: UUID) -> Enqueued:
     if not made:
         raise await _unknown(executor, name)
     return made[0]
+
+
+async def made_now(pool: Pool, name: str, job_id: UUID) -> MadeNow | None:
+    """As `run_now`, with the job's row, and whether it is new; None where the job that held the unique key has ended meanwhile, and left no row."""
+    async with pool.session() as session, session.transaction():
+        made = await run_now(session, name, job_id)
+        job = await listing.find(session, made.job_id)
+    return None if job is None else MadeNow(job, made.created)
 
 
 async def pause(executor: Executor, name: str) -> None:

@@ -35,7 +35,9 @@ class Web:
         self.process = process
         theirs = welcome.application(process.settings) if app is None else checked_app(app)
         ours = routes.application(process, jobs=jobs)
-        self.asgi: ASGIApp = Requests(Dispatcher(ours, theirs), process.tally)
+        self.asgi: ASGIApp = Requests(
+            Dispatcher(ours, theirs, settings=process.settings), process.tally
+        )
 
     async def run(self) -> None:
         """Serve; from `process.stopping` on readiness fails, then what is under way is finished."""

@@ -17,6 +17,7 @@ from pillars.store.rows import JobRow
 
 HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 LONGEST_DETAIL = 1000  # characters
+HOLDER_ENDED = "the job that held the unique key has ended just now; run it again"
 BRIEF = {Trouble.UNREACHABLE, Trouble.LOST, Trouble.CONFLICT, Trouble.READ_ONLY, Trouble.BUSY}
 UNCERTAIN = "the database did not answer in time; whether anything was changed is not known"
 

@@ -1,5 +1,6 @@
 """What the query of a listing asks for."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 import msgspec
@@ -40,14 +41,7 @@ FILTERS = Filters.__struct_fields__
 
 def wanted(query: QueryParams) -> Wanted:
     """Read a listing's filters; raises `UsageError` for one that is unknown, given twice or not of its form."""
-    given = dict(query)
-    for name in given:
-        if name not in FILTERS:
-            raise UsageError(
-                f"query: expected only {', '.join(FILTERS)}, got {options.shown(name)}"
-            )
-        if len(query.getlist(name)) > 1:
-            raise UsageError(f"{name}: expected once, got {len(query.getlist(name))} times")
+    given = once(query)
     state, cursor = given.get("state"), given.get("cursor")
     if state is not None and state not in STATES:
         raise UsageError(f"state: expected one of {', '.join(STATES)}, got {options.shown(state)}")
@@ -59,6 +53,20 @@ def wanted(query: QueryParams) -> Wanted:
         limit=_limit(given.get("limit")),
         older_than=None if cursor is None else opened(cursor),
     )
+
+
+def once(query: QueryParams, *, besides: Collection[str] = ()) -> dict[str, str]:
+    """The filters that were said; raises `UsageError` at the first that is unknown, nor one of `besides`, or given twice."""
+    given: dict[str, str] = {}
+    for name, text in query.multi_items():
+        if name not in FILTERS and name not in besides:
+            raise UsageError(
+                f"query: expected only {', '.join(FILTERS)}, got {options.shown(name)}"
+            )
+        if name in given:
+            raise UsageError(f"{name}: expected once, got {len(query.getlist(name))} times")
+        given[name] = text
+    return given
 
 
 def _limit(text: str | None) -> int:

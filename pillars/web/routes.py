@@ -33,7 +33,9 @@ Ops = dict[str, Operation]
 def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS) -> Starlette:
     """Our side of the web pillar: the routes behind the gate, all errors in words: as JSON, those of the dashboard as pages."""
     settings, frame = process.settings, Frame(process.settings)
-    routes = [(one.route(settings.prefix), one.is_open) for one in table(process, jobs=jobs)]
+    routes = [
+        (one.route(settings.prefix), one.is_open) for one in table(process, frame=frame, jobs=jobs)
+    ]
 
     def show(request: Request, said: problems.Said) -> Response:
         covered = frame.covers(request.scope["path"])
@@ -53,7 +55,9 @@ def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
     )
 
 
-def table(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS) -> list[Resource]:
+def table(
+    process: Process, *, frame: Frame, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
+) -> list[Resource]:
     """Every path and what may be done there."""
     prefix, database = process.settings.prefix, process.database
     described: list[Resource] = [
@@ -67,7 +71,7 @@ def table(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS) -> l
     document = openapi.Document(prefix)
     described.append(_openapi(document))
     document.describe(described)
-    return [*described, *dashboard.resources(process)]
+    return [*described, *dashboard.resources(process, frame)]
 
 
 def _jobs(jobs: Jobs) -> list[Resource]:

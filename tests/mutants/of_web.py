@@ -156,6 +156,50 @@ WEB = [
         tests=(PAGES + "test_every_answer_carries_the_policy_and_is_not_stored",),
     ),
     Mutant(
+        name="their-application-gets-our-token",
+        without="A browser's password that is our token is kept from the user's application.",
+        promise=Promise.GUARDED,
+        edits=edit(
+            "pillars/web/dispatcher.py",
+            'without_password(self._settings, scope["headers"])',
+            'scope["headers"]',
+        ),
+        tests=(PAGES + "test_a_password_that_is_our_token_is_kept_from_their_application",),
+    ),
+    Mutant(
+        name="deep-payloads-laid-out",
+        without="A payload that nests deep is shown as it is stored.",
+        promise=Promise.GUARDED,
+        edits=edit("pillars/web/dashboard/job.py", "again.depth(text) > again.DEEPEST", "not text"),
+        tests=("tests/web/test_dashboard.py::test_what_nests_deep_is_shown_as_it_is_stored",),
+    ),
+    Mutant(
+        name="pages-without-turns",
+        without="Open pages leave the application its connections.",
+        promise=Promise.GUARDED,
+        edits=edit(
+            "pillars/web/dashboard/turns.py",
+            "anyio.Semaphore(at_once)",
+            "anyio.Semaphore(at_once + 1000)",
+        ),
+        tests=(
+            "tests/web/test_dashboard_counting.py::test_so_many_pages_are_made_at_once_and_who_waits_too_long_is_told_so",
+        ),
+    ),
+    Mutant(
+        name="forgotten-counts-kept",
+        without="Who changed something sees it: a count that began before is not kept.",
+        promise=Promise.GUARDED,
+        edits=edit(
+            "pillars/web/dashboard/counting.py",
+            "forgotten == self._forgotten and took > CHEAP",
+            "took > CHEAP",
+        ),
+        tests=(
+            "tests/web/test_dashboard_counting.py::test_a_count_that_began_before_it_was_forgotten_is_not_kept",
+        ),
+    ),
+    Mutant(
         name="buttons-for-viewers",
         without="Who may only read is shown no buttons.",
         promise=Promise.GUARDED,

@@ -10,13 +10,18 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from starlette.datastructures import QueryParams
 
 from pages import PAGES, end, enqueue, run, words
 from pillars import crontab, every, job
 from pillars.cron.syncing import sync
+from pillars.errors import UsageError
 from pillars.service.presence import appear
 from pillars.service.process import Process, Role
+from pillars.store import oversight
 from pillars.store.database import Database
+from pillars.web import queries
+from pillars.web.dashboard.jobs import _given
 from support import ask, move_clock, tell
 
 Make = Callable[..., Process]
@@ -248,6 +253,91 @@ async def test_a_very_long_payload_is_cut_and_says_where_all_of_it_is(
     page = await shown(client, f"/dashboard/jobs/{job_id}")
     assert len(page) < 150_000
     assert f"GET /api/jobs/{job_id}" in page
+
+
+@pytest.mark.parametrize("deep", [62, 1900, 5000])
+async def test_what_nests_deep_is_shown_as_it_is_stored(
+    client: httpx2.AsyncClient, db: str, deep: int
+) -> None:
+    job_id = await enqueue(db, name="jobs.mail.send")
+    nested = '{"x":' * deep + "1" + "}" * deep
+    await tell(db, "update pillars.jobs set payload = $1", nested)
+    page = await shown(client, f"/dashboard/jobs/{job_id}")
+    assert '{"x": {"x": {"x":' in page
+    assert "As it is stored: it nests too deep" in page
+    assert "await send.enqueue" not in page
+
+
+async def test_what_is_long_and_deep_makes_a_page_of_its_length(
+    client: httpx2.AsyncClient, db: str
+) -> None:
+    job_id = await enqueue(db)
+    nested = "[" * 61 + ",".join("[1]" for _ in range(40_000)) + "]" * 61
+    await tell(db, "update pillars.jobs set payload = $1", f'{{"x": {nested}}}')
+    assert len(await shown(client, f"/dashboard/jobs/{job_id}")) < 150_000
+
+
+async def test_no_more_of_a_text_is_read_than_is_shown(db: str, database: Database) -> None:
+    job_id = await enqueue(db, payload={"text": "x" * 5000})
+    await end(db, job_id, "failed", last_error="e" * 5000)
+    await tell(db, "update pillars.finished_jobs set result = to_jsonb($1::text)", "r" * 5000)
+    await tell(
+        db,
+        """insert into pillars.attempts (job_id, attempt, outcome, error, traceback, ended_at)
+           values ($1, 1, 'failed', $2, $2, pillars.now())""",
+        UUID(job_id), "t" * 5000,
+    )  # fmt: skip
+    seen = await oversight.seen(database.pool, UUID(job_id), attempts=5, longest=100)
+    job, [attempt] = seen.job, seen.attempts
+    texts = (job.payload, job.result, job.last_error, attempt.error, attempt.traceback)
+    assert [len(text or "") for text in texts] == [100] * 5
+
+
+async def test_attempts_of_less_than_a_second_are_told_in_milliseconds(
+    client: httpx2.AsyncClient, db: str
+) -> None:
+    job_id = await enqueue(db)
+    await end(db, job_id, "failed")
+    await tell(
+        db,
+        """insert into pillars.attempts (job_id, attempt, outcome, error, started_at, ended_at)
+           values ($1, 1, 'failed', 'boom', pillars.now() - interval '42 ms', pillars.now())""",
+        UUID(job_id),
+    )
+    assert "ran 42 ms" in await shown(client, f"/dashboard/jobs/{job_id}")
+
+
+async def test_only_the_page_of_an_unfinished_job_looks_again(
+    client: httpx2.AsyncClient, db: str
+) -> None:
+    job_id = await enqueue(db)
+    assert 'data-repeats="no"' not in (await client.get(f"/dashboard/jobs/{job_id}")).text
+    await end(db, job_id, "completed")
+    assert 'data-repeats="no"' in (await client.get(f"/dashboard/jobs/{job_id}")).text
+
+
+async def test_the_command_over_http_names_no_address_of_the_servers_guess(
+    client: httpx2.AsyncClient, db: str
+) -> None:
+    page = await shown(client, f"/dashboard/jobs/{await enqueue(db)}")
+    assert 'curl "$APP_URL"/api/jobs \\' in page
+    assert "http://" not in page
+
+
+async def test_a_repeated_filter_is_refused_at_its_second_time(client: httpx2.AsyncClient) -> None:
+    class Counted(QueryParams):
+        calls = 0
+
+        def getlist(self, key: Any) -> list[str]:
+            type(self).calls += 1
+            return super().getlist(key)
+
+    for query in ("&".join(f"x{n}=1" for n in range(500)), "name=a&" * 500):
+        with pytest.raises(UsageError):
+            queries.wanted(Counted(query))
+        with pytest.raises(UsageError):
+            _given(Counted(query))
+    assert Counted.calls <= 2
 
 
 async def test_the_queues_show_what_waits_and_since_when_they_are_paused(

@@ -1,6 +1,7 @@
 """What the dashboard's forms do: the effect in the database, and the page that they lead back to. No script takes part."""
 
 import html
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ import pytest
 from pages import end, enqueue, run, words
 from pillars import every, job
 from pillars.cron.syncing import sync
+from pillars.jobs.enqueuing import new_id
 from pillars.store.database import Database
 from support import ask, tell
 
@@ -63,6 +65,40 @@ async def test_what_cannot_run_again_is_left_and_counted(
     answer = await change(client, "retry", [failed, running, done, str(uuid4())])
     assert (await told(client, answer)).startswith("1 job will run again, 3 left as they were")
     assert [await state(db, one) for one in (running, done)] == ["running", "completed"]
+
+
+async def test_scheduled_jobs_are_made_due_with_the_failed_that_run_again(
+    client: httpx2.AsyncClient, db: str
+) -> None:
+    later = datetime.now(UTC) + timedelta(hours=3)
+    scheduled, failed = await enqueue(db, run_at=later), await enqueue(db)
+    await end(db, failed, "failed")
+    answer = await change(client, "retry", [scheduled, failed])
+    assert await told(client, answer) == "2 jobs will run again."
+    assert [await state(db, one) for one in (scheduled, failed)] == ["ready", "ready"]
+
+
+async def test_a_retry_that_fails_leaves_all_of_a_batch_as_it_was(
+    client: httpx2.AsyncClient, db: str
+) -> None:
+    made = [await enqueue(db, tags=["bad"] if at == 4 else None) for at in range(5)]
+    for one in made:
+        await end(db, one, "failed")
+    await tell(
+        db,
+        "alter table pillars.jobs add constraint kept check (tags is null or not tags @> '{bad}')",
+    )
+    assert (await change(client, "retry", made)).status_code >= 400
+    assert [await state(db, one) for one in made] == ["failed"] * 5
+
+
+async def test_a_schedule_that_was_run_and_left_no_row_leads_back_to_the_schedules(
+    client: httpx2.AsyncClient,
+) -> None:
+    gone = f"/dashboard/jobs/{new_id()}"
+    answer = await client.get(f"{gone}?said=schedule-run")
+    assert "has ended; no row is kept of it" in await told(client, answer)
+    assert (await client.get(gone)).status_code == 404
 
 
 async def test_selected_jobs_are_cancelled_or_asked_to_stop(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from starlette.responses import Response
 
 from pages import PAGES, end, enqueue
 from pillars import every, job
@@ -174,14 +175,57 @@ async def test_files_are_named_by_their_hash_and_kept_for_ever_by_whoever_asks(
         assert (answer.status_code, digest in path) == (200, True)
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.headers["content-security-policy"] == POLICY
-    for other in (
-        "dashboard.css",
-        "vendor.toml",
-        "..%2Fframe.py",
-        "%2e%2e%2fframe.py",
-        "....//frame.py",
-    ):
-        assert (await guarded.get(f"/dashboard/assets/{other}")).status_code in {401, 404}
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("dashboard.css", 404),
+        ("vendor.toml", 404),
+        ("..%2Fframe.py", 401),
+        ("%2e%2e%2fframe.py", 401),
+        ("....//frame.py", 401),
+        ("..%2F..%2F..%2Fpyproject.toml", 401),
+    ],
+)
+async def test_no_other_file_is_served(guarded: httpx2.AsyncClient, name: str, status: int) -> None:
+    path = f"/dashboard/assets/{name}"
+    assert (await guarded.get(path)).status_code == status
+    bearing = await guarded.get(path, headers=basic(TOKEN))
+    assert (bearing.status_code, "import" in bearing.text) == (404, False)
+
+
+@pytest.mark.parametrize("token", [TOKEN, VIEW])
+async def test_a_password_that_is_our_token_is_kept_from_their_application(
+    process_with: Make, client_of: Clients, token: str
+) -> None:
+    seen: list[list[str]] = []
+
+    async def theirs(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            seen.append(
+                [value.decode() for key, value in scope["headers"] if key == b"authorization"]
+            )
+        await Response()(scope, receive, send)
+
+    client = client_of(process_with(token=TOKEN, view_token=VIEW), theirs)
+    ours = basic(token)["authorization"]
+    own = [basic("their-own-password")["authorization"], bearer("x")["authorization"]]
+    for said in ([ours], [ours.replace("Basic", "bAsIc")], [ours, *own], own):
+        await client.get("/theirs", headers=[("authorization", one) for one in said])
+    assert seen == [[], [], own, own]
+
+
+async def test_a_page_that_there_is_not_is_ours_and_behind_the_gate(
+    guarded: httpx2.AsyncClient,
+) -> None:
+    for path in ("/dashboard/nowhere", "/dashboard/jobs/1/2/3", "/dashboard/assets/a/b"):
+        assert (await guarded.get(path)).status_code == 401
+        answer = await guarded.get(path, headers=basic(VIEW))
+        assert (answer.status_code, 'id="nav-jobs"' in answer.text) == (404, True)
+        assert answer.headers["content-security-policy"] == POLICY
+    slash = await guarded.get("/dashboard/", headers=basic(VIEW))
+    assert (slash.status_code, slash.headers["location"]) == (303, "/dashboard")
 
 
 def test_files_of_others_are_as_their_packages_have_them() -> None:

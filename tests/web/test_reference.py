@@ -18,6 +18,7 @@ from pillars.service.process import Process
 from pillars.store.database import Database
 from pillars.store.rows import Listed, Queue, Vitals
 from pillars.web import openapi, routes, shapes
+from pillars.web.dashboard.frame import Frame
 from pillars.web.queries import FILTERS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -43,7 +44,7 @@ def test_every_route_stands_in_the_reference_as_it_is(process_with: Make) -> Non
             ", ".join(map(str, operation.answers)),
             operation.summary,
         ]
-        for resource in routes.table(process_with())
+        for resource in routes.table(process_with(), frame=Frame(process_with().settings))
         for method, operation in resource.operations.items()
     ]
     text = (REFERENCE / "http.md").read_text()

@@ -8,7 +8,7 @@ from pillars.jobs.enqueuing import new_id
 from pillars.store import listing, schedules
 from pillars.store.database import Database
 from pillars.web.api import paths
-from pillars.web.problems import answer, enqueued, problem
+from pillars.web.problems import HOLDER_ENDED, answer, enqueued, problem
 
 
 class Schedules:
@@ -25,12 +25,10 @@ class Schedules:
     async def run(self, request: Request) -> Response:
         """Make the job now, and no tick: 201 with it, or 200 with the unfinished one that holds its unique key."""
         name = paths.name(request, UnknownSchedule)
-        async with self._pool.session() as session, session.transaction():
-            made = await schedules.run_now(session, name, new_id())
-            job = await listing.find(session, made.job_id)
-        if job is None:  # its definition keeps no row of what has ended
-            return problem(409, "the job that held the unique key has ended just now; run it again")
-        return enqueued(job, created=made.created, location=f"{self._jobs}/{job.job_id}")
+        made = await schedules.made_now(self._pool, name, new_id())
+        if made is None:
+            return problem(409, HOLDER_ENDED)
+        return enqueued(made.job, created=made.created, location=f"{self._jobs}/{made.job.job_id}")
 
     async def pause(self, request: Request) -> Response:
         name = paths.name(request, UnknownSchedule)

@@ -1,7 +1,7 @@
 """What all pages share: where they are, what stands around them, the headers that keep them safe."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from http import HTTPStatus
@@ -95,6 +95,7 @@ class Frame:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._prefix = settings.prefix
         self._root = settings.prefix + PATH
 
     def covers(self, path: str) -> bool:
@@ -106,6 +107,10 @@ class Frame:
         path = "/".join([self._root, *(quote(str(part), safe="") for part in parts)])
         said = urlencode({name: value for name, value in query.items() if value is not None})
         return f"{path}?{said}" if said else path
+
+    def api(self, *parts: str) -> str:
+        """The path of something of the API."""
+        return "/".join([f"{self._prefix}/api", *parts])
 
     def asset(self, name: str) -> str:
         return self.link("assets", assets()[name].name)
@@ -156,9 +161,6 @@ class Frame:
             advice=NEXT_STEPS.get(said.status, ""),
             repeats=said.status == 503 and request.method in {"GET", "HEAD"},
         )
-
-
-Page = Callable[[Request], Any]
 
 
 def _address(request: Request) -> str:

@@ -1,7 +1,7 @@
 """The page of one job: what it is, why it waits, what became of each attempt."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -34,14 +34,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A long text, cut; `length` of all of it."""
+    """A long text: cut where it is too long to be shown, `as_stored` where it is too long or too deep to be laid out."""
 
     text: str
-    length: int
-
-    @property
-    def is_cut(self) -> bool:
-        return self.length > len(self.text)
+    is_cut: bool
+    as_stored: bool = False
 
 
 class JobPage:
@@ -53,7 +50,15 @@ class JobPage:
         self._pool = readings.pool
 
     async def show(self, request: Request) -> Response:
-        seen = await oversight.seen(self._pool, paths.job_id(request), attempts=NEWEST_ATTEMPTS)
+        job_id = paths.job_id(request)
+        try:
+            seen = await oversight.seen(
+                self._pool, job_id, attempts=NEWEST_ATTEMPTS, longest=LONGEST + 1
+            )
+        except UnknownJob:
+            if request.query_params.get("said") != "schedule-run":
+                raise  # else its definition keeps no row of what has ended, and it has: its maker came from there
+            return self._frame.go(self._frame.link("schedules", said="schedule-ran"))
         job = seen.job
         return self._frame.show(
             request,
@@ -68,12 +73,13 @@ class JobPage:
             payload=_json(job.payload),
             result=_json(job.result),
             error=None if job.last_error is None else _cut(job.last_error.strip()),
+            length=_length,
             attempts=[
                 (one, _cut((one.traceback or one.error or "").rstrip()))
                 for one in reversed(seen.attempts)
             ],
-            copies=again.copies(job, f"{str(request.base_url).rstrip('/')}{self._api()}"),
-            api=self._api(),
+            copies=again.copies(job, self._frame.api("jobs")),
+            api=self._frame.api("jobs"),
         )
 
     async def retry(self, request: Request) -> Response:
@@ -98,9 +104,6 @@ class JobPage:
     def _done(self, job_id: UUID, said: str) -> Response:
         self._readings.changed()
         return self._frame.go(self._frame.link("jobs", job_id, said=said))
-
-    def _api(self) -> str:
-        return self._frame.link().removesuffix("/dashboard") + "/api/jobs"
 
     async def _because(self, seen: Seen) -> str | None:
         """Why an unfinished job is where it is; None where its state says all."""
@@ -142,20 +145,27 @@ def _steps(seen: Seen) -> Iterator[Step]:
 def _took(since: datetime, until: datetime | None, said: str = "") -> str:
     if until is None:
         return ""
-    length = max(
-        until - since, timedelta(0)
-    )  # clocks of who made the id and of the database differ
+    # The clocks of who made the id and of the database differ.
+    return f"{said}{_length(max(until - since, timedelta(0)))}"
+
+
+def _length(length: timedelta) -> str:
+    """A length of time, finer than `span` says it: most attempts take less than a second."""
     if length < timedelta(seconds=1):
-        return f"{said}{round(length / timedelta(milliseconds=1))} ms"
+        return f"{round(length / timedelta(milliseconds=1))} ms"
     if length < timedelta(seconds=10):
-        return f"{said}{length.total_seconds():.1f} s"
-    return f"{said}{span(length)}"
+        return f"{length.total_seconds():.1f} s"
+    return span(length)
 
 
 def _json(text: str | None) -> Text | None:
-    """Laid out for eyes, every digit as it is stored."""
-    return None if text is None else _cut(msgspec.json.format(text, indent=2))
+    """Laid out for eyes, every digit as it is stored; as it is stored altogether where that would make a mountain of it."""
+    if text is None:
+        return None
+    if len(text) > LONGEST or again.depth(text) > again.DEEPEST:
+        return replace(_cut(text), as_stored=True)
+    return _cut(msgspec.json.format(text, indent=2))
 
 
 def _cut(text: str) -> Text:
-    return Text(text[:LONGEST], len(text))
+    return Text(text[:LONGEST], len(text) > LONGEST)

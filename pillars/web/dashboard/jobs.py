@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pillars.errors import UnknownJob, UsageError
+from pillars.errors import UsageError
 from pillars.store import jobs, listing, naming, oversight, redriving
 from pillars.store.cursors import cursor_after
 from pillars.store.listing import STATES, Wanted
@@ -78,14 +78,8 @@ class JobsPage:
         return self._frame.go(self._link(given, **became))
 
     async def _retry(self, job_ids: list[UUID]) -> dict[str, Any]:
-        done = sum([await self._retried(job_id) for job_id in job_ids])
+        done = await redriving.retry_many(self._pool, job_ids)
         return {"said": "retried", "done": done, "left": len(job_ids) - done}
-
-    async def _retried(self, job_id: UUID) -> bool:
-        try:
-            return (await redriving.retry(self._pool, job_id)).refused is None
-        except UnknownJob:  # pruned since the page was made
-            return False
 
     async def _cancel(self, job_ids: list[UUID]) -> dict[str, Any]:
         answers = await jobs.cancel_many(self._pool, job_ids)
@@ -114,10 +108,8 @@ class JobsPage:
 
 def _given(query: QueryParams) -> dict[str, str]:
     """The filters that were said: an empty field of the form says nothing, a message of ours is none."""
-    for name in query:
-        if len(query.getlist(name)) > 1:
-            raise UsageError(f"{name}: expected once, got {len(query.getlist(name))} times")
-    return {name: text for name, text in query.items() if text and name not in notices.FIELDS}
+    given = queries.once(query, besides=notices.FIELDS)
+    return {name: text for name, text in given.items() if text and name not in notices.FIELDS}
 
 
 def _queue_names(figures: Stats | None) -> list[str]:

@@ -29,7 +29,7 @@ def _retried(figures: Figures) -> str:
     done, left = figures["done"], figures["left"]
     if not left:
         return f"{_jobs(done)} will run again."
-    why = "running, parked and completed ones cannot, nor those whose unique key is held"
+    why = "failed, cancelled, expired and scheduled ones can, unless their unique key is held"
     return f"{_jobs(done)} will run again, {left:,} left as {_it(left)}: {why}."
 
 
@@ -62,5 +62,8 @@ WORDS: Mapping[str, Callable[[Figures], str]] = {
     "schedule-paused": _always("The schedule is paused: no ticks until it is resumed."),
     "schedule-resumed": _always("The schedule ticks again, from its next tick on."),
     "schedule-run": _always("The schedule's job was made now; its ticks go on as before."),
+    "schedule-ran": _always(
+        "The schedule's job was made now, and has ended; no row is kept of it."
+    ),
     "schedule-held": _always("Nothing new was made: this unfinished job holds the unique key."),
 }

@@ -10,6 +10,7 @@ from pillars.store import schedules
 from pillars.web.api import paths
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
+from pillars.web.problems import HOLDER_ENDED, Said
 
 
 class SchedulesPage:
@@ -38,10 +39,12 @@ class SchedulesPage:
     async def run(self, request: Request) -> Response:
         """Make the job now, and no tick; on to it, or to the unfinished one that holds its unique key."""
         name = paths.name(request, UnknownSchedule)
-        made = await schedules.run_now(self._pool, name, new_id())
+        made = await schedules.made_now(self._pool, name, new_id())
         self._readings.changed()
+        if made is None:
+            return self._frame.refused(request, Said(409, HOLDER_ENDED))
         said = "schedule-run" if made.created else "schedule-held"
-        return self._frame.go(self._frame.link("jobs", made.job_id, said=said))
+        return self._frame.go(self._frame.link("jobs", made.job.job_id, said=said))
 
     async def pause(self, request: Request) -> Response:
         await schedules.pause(self._pool, paths.name(request, UnknownSchedule))

@@ -1,6 +1,11 @@
 """The dashboard's routes. They stand in the route table, so that dispatcher and gate know them, and not in the API's description."""
 
+from dataclasses import dataclass
 from functools import partial
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from pillars.service.process import Process
 from pillars.web.dashboard import assets
@@ -11,50 +16,62 @@ from pillars.web.dashboard.overview import Overview
 from pillars.web.dashboard.queues import QueuesPage
 from pillars.web.dashboard.readings import Readings
 from pillars.web.dashboard.schedules import SchedulesPage
+from pillars.web.dashboard.turns import Turns
 from pillars.web.dashboard.workers import WorkersPage
 from pillars.web.operations import Answer, Handler, Operation, Resource
 
 HTML = "text/html"
 SHOWN = {200: Answer("The page.", str, HTML)}
+NAME = "{name:path}"
 DONE = {303: Answer("To the page that shows what became of it.", str, HTML)}
 
 
-def resources(process: Process) -> list[Resource]:
-    """Every page, what its forms do, and the files that pages are made with."""
-    frame, readings = Frame(process.settings), Readings(process.database)
-    overview = Overview(frame, readings)
-    jobs, job = JobsPage(frame, readings), JobPage(frame, readings)
-    queues, schedules = QueuesPage(frame, readings), SchedulesPage(frame, readings)
-    workers = WorkersPage(frame, readings)
-    name = "{name:path}"
+def resources(process: Process, frame: Frame) -> list[Resource]:
+    """Every page, what its forms do, and the files that pages are made with; last, what is none of them."""
+    readings, shows = Readings(process.database), Shows(Turns())
     return [
-        _at("", GET=_shows("show_overview", "Show how the application is.", overview.show)),
+        _at("", GET=shows("show_overview", "Show how the application is.", Overview(frame, readings).show)),
+        *_jobs(JobsPage(frame, readings), JobPage(frame, readings), shows),
+        *_queues(QueuesPage(frame, readings), shows),
+        *_schedules(SchedulesPage(frame, readings), shows),
+        _at("/workers", GET=shows("show_workers", "Show every process.", WorkersPage(frame, readings).show)),
+        _files(),
+        _others(frame),
+    ]  # fmt: skip
+
+
+def _jobs(jobs: JobsPage, job: JobPage, shows: "Shows") -> list[Resource]:
+    return [
         _at(
             "/jobs",
-            GET=_shows("show_jobs", "Show jobs, newest first.", jobs.show),
+            GET=shows("show_jobs", "Show jobs, newest first.", jobs.show),
             POST=_does("change_jobs", "Retry or cancel the selected jobs.", jobs.change),
         ),
-        _at("/jobs/{job_id}", GET=_shows("show_job_page", "Show one job.", job.show)),
+        _at("/jobs/{job_id}", GET=shows("show_job_page", "Show one job.", job.show)),
         _at("/jobs/{job_id}/retry", POST=_does("retry_on_page", "Retry a job.", job.retry)),
         _at("/jobs/{job_id}/cancel", POST=_does("cancel_on_page", "Cancel a job.", job.cancel)),
-        _at("/queues", GET=_shows("show_queues", "Show every queue.", queues.show)),
-        _at(f"/queues/{name}/pause", POST=_does("stop_queue", "Pause a queue.", queues.pause)),
-        _at(f"/queues/{name}/resume", POST=_does("start_queue", "Resume a queue.", queues.resume)),
-        _at("/schedules", GET=_shows("show_schedules", "Show every schedule.", schedules.show)),
-        _at(
-            f"/schedules/{name}/run",
-            POST=_does("tick_by_hand", "Make the job of a schedule now.", schedules.run),
-        ),
-        _at(
-            f"/schedules/{name}/pause",
-            POST=_does("stop_schedule", "Pause a schedule.", schedules.pause),
-        ),
-        _at(
-            f"/schedules/{name}/resume",
-            POST=_does("start_schedule", "Resume a schedule.", schedules.resume),
-        ),
-        _at("/workers", GET=_shows("show_workers", "Show every process.", workers.show)),
-        _files(),
+    ]
+
+
+def _queues(queues: QueuesPage, shows: "Shows") -> list[Resource]:
+    one = f"/queues/{NAME}"
+    return [
+        _at("/queues", GET=shows("show_queues", "Show every queue.", queues.show)),
+        _at(f"{one}/pause", POST=_does("stop_queue", "Pause a queue.", queues.pause)),
+        _at(f"{one}/resume", POST=_does("start_queue", "Resume a queue.", queues.resume)),
+    ]
+
+
+def _schedules(schedules: SchedulesPage, shows: "Shows") -> list[Resource]:
+    one = f"/schedules/{NAME}"
+    run = _does("tick_by_hand", "Make the job of a schedule now.", schedules.run)
+    pause = _does("stop_schedule", "Pause a schedule.", schedules.pause)
+    resume = _does("start_schedule", "Resume a schedule.", schedules.resume)
+    return [
+        _at("/schedules", GET=shows("show_schedules", "Show every schedule.", schedules.show)),
+        _at(f"{one}/run", POST=run),
+        _at(f"{one}/pause", POST=pause),
+        _at(f"{one}/resume", POST=resume),
     ]
 
 
@@ -62,8 +79,14 @@ def _at(path: str, **operations: Operation) -> Resource:
     return Resource(PATH + path, "dashboard", operations)
 
 
-def _shows(name: str, summary: str, handler: Handler) -> Operation:
-    return Operation(name, summary, handler, SHOWN)
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """Makes the operation of a page, which waits for its turn."""
+
+    turns: Turns
+
+    def __call__(self, name: str, summary: str, handler: Handler) -> Operation:
+        return Operation(name, summary, self.turns.taken(handler), SHOWN)
 
 
 def _does(name: str, summary: str, handler: Handler) -> Operation:
@@ -75,3 +98,17 @@ def _files() -> Resource:
     served = {200: Answer("The file.", bytes, "text/css")}
     read = Operation("read_asset", "Serve a file of the pages.", partial(assets.serve, headers=SAFE), served)  # fmt: skip
     return Resource(f"{PATH}/assets/{{name}}", "dashboard", {"GET": read}, is_open=True)
+
+
+def _others(frame: Frame) -> Resource:
+    """What is below the dashboard is its own, pages that there are not too: none of them is the application's."""
+
+    async def show(request: Request) -> Response:
+        if request.path_params["rest"]:
+            raise HTTPException(404, "there is no such page of the dashboard")
+        return frame.go(frame.link())
+
+    said = {303: Answer("To the overview, without the slash.", str, HTML)}
+    return _at(
+        "/{rest:path}", GET=Operation("show_no_page", "Answer 404 in the frame.", show, said)
+    )

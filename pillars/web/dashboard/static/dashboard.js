@@ -2,6 +2,9 @@
 "use strict";
 
 const EVERY = 3000; // ms between two looks
+const REST = 20; // times as long as a look took is rested after it: an open page takes at most a twentieth of a connection's time
+const LONGEST_REST = 60000; // ms
+const SLACK = 200; // ms by which a timer may be early
 const COUNT = 1000; // ms between two counts of the ages
 const CHORD = 1500; // ms to press the second key of two
 const find = (id) => document.getElementById(id);
@@ -12,6 +15,9 @@ const field = (target) => target.closest?.("input:not([type=checkbox]), textarea
 
 let paused = remembered();
 let silentSince = null;
+let failures = 0; // in a row
+let lookedAt = null; // while a look is under way
+let restsUntil = 0;
 
 function remembered() {
   try {
@@ -29,6 +35,7 @@ function pause(wanted) {
     // then only this page remembers
   }
   tell();
+  restsUntil = 0;
   if (!paused) refresh();
 }
 
@@ -51,13 +58,28 @@ function reading() {
   return !chosen.isCollapsed && main().contains(chosen.anchorNode);
 }
 
+// After slow looks, and the more of them fail, the longer: the server may be slow for the very reason that pages look.
+function rest(took, failed) {
+  return Math.min(Math.max(EVERY * 2 ** Math.max(failed - 1, 0), REST * took), LONGEST_REST);
+}
+
 function refresh() {
-  if (mayRefresh()) htmx.trigger(main(), "refresh");
+  const now = performance.now();
+  if (!mayRefresh() || now < restsUntil || (lookedAt !== null && now < lookedAt + LONGEST_REST)) return;
+  lookedAt = now;
+  htmx.trigger(main(), "refresh");
 }
 
 function answered(event) {
   const status = event.detail.ctx?.response?.status ?? 0;
-  silentSince = status === 0 || status >= 500 ? silentSince ?? Date.now() : null;
+  const failed = status === 0 || status >= 500;
+  if (lookedAt !== null) {
+    failures = failed ? failures + 1 : 0;
+    const took = performance.now() - lookedAt;
+    restsUntil = failed || REST * took > EVERY ? lookedAt + rest(took, failures) - SLACK : 0;
+    lookedAt = null;
+  }
+  silentSince = failed ? silentSince ?? Date.now() : null;
   tell();
 }
 
@@ -199,7 +221,17 @@ async function copy(button) {
   }
 }
 
+// The server does not know by which address it is asked; and a token goes to no other machine without TLS.
+function fillIn() {
+  const curl = find("copy-http");
+  const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  if (!curl || !(location.protocol === "https:" || local)) return;
+  const said = curl.textContent.replace('"$APP_URL"', location.origin);
+  if (curl.textContent !== said) curl.textContent = said;
+}
+
 function revealed() {
+  fillIn();
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   setClock();
   count();
