@@ -148,7 +148,7 @@ async def test_changed_code_is_taken_up_and_broken_code_waits_to_be_mended(proje
         await until(lambda: "waiting for a change" in dev.output)
         assert dev.process.poll() is None
         added.write_text("from pillars import job\n\n\n@job\nasync def fresh() -> None: ...\n")
-        await until(lambda: "jobs=6" in dev.output)
+        await until(lambda: "jobs=7" in dev.output)
         assert dev.process.poll() is None, dev.output
 
 
