@@ -1,6 +1,7 @@
 """`app worker`: claims jobs, runs them, writes what became of them, until it is asked to stop."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -73,6 +74,8 @@ class Worker:
         self._threads = anyio.CapacityLimiter(settings.threads)
         self._crew: anyio.abc.TaskGroup | None = None
         self._idle = anyio.Event()
+        self._forgotten = anyio.Event()
+        """Whether our row is gone: who was frozen for long is taken for dead."""
         self._claiming = anyio.CancelScope()
         self._stubborn = False
         """Whether code goes on that was cancelled and given back."""
@@ -90,6 +93,7 @@ class Worker:
                 crew.start_soon(self.sweeper.run, name="sweeper")
                 crew.start_soon(self.pruner.run, name="pruner")
                 crew.start_soon(self._heed_stopping, name="stopping")
+                crew.start_soon(self._reappear, name="presence")
                 self._say_ready()
                 with self._claiming:
                     await self.claimer.run()
@@ -207,14 +211,19 @@ class Worker:
         self._stop(Why.CANCEL, lambda attempt: attempt.claimed.job_id in ending)
         if reply.unnamed:
             self.claimer.recover()
-        if not reply.known and self._crew is not None:
-            self._crew.start_soon(self._reappear)
+        if not reply.known:
+            self._forgotten.set()
 
     async def _reappear(self) -> None:
-        try:
-            await self._appear("running")
-        except DatabaseTrouble:
-            return  # the next heartbeat asks again
+        """Write our row again whenever a heartbeat finds it gone.
+
+        A task of its own, since a callback of another thread is none, and anyio then knows of no loop where sniffio is installed.
+        """
+        while True:
+            await self._forgotten.wait()
+            self._forgotten = anyio.Event()
+            with suppress(DatabaseTrouble):  # the next heartbeat asks again
+                await self._appear("running")
 
     def _stop_distrusted(self, tokens: Sequence[int]) -> None:
         distrusted = set(tokens)

@@ -1,8 +1,5 @@
 """Counts that pages share, and the turns in which pages are made."""
 
-import re
-import shutil
-import subprocess
 from datetime import timedelta
 
 import anyio
@@ -12,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pillars.errors import DatabaseTrouble, Trouble
-from pillars.web.dashboard import assets, counting
+from pillars.web.dashboard import counting
 from pillars.web.dashboard.counting import Count, Counted
 from pillars.web.dashboard.turns import Turns
 
@@ -150,19 +147,3 @@ async def test_so_many_pages_are_made_at_once_and_who_waits_too_long_is_told_so(
         gated.let.set()
     assert (refused.value.status_code, gated.calls) == (503, 2)
     assert (await shown(request)).status_code == 200
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-@pytest.mark.parametrize(
-    ("took", "failed", "rests"),
-    [(20, 0, 3000), (1000, 0, 20_000), (5000, 1, 60_000), (10, 1, 3000), (10, 3, 12_000)],
-)
-def test_a_page_rests_the_longer_the_slower_its_look_was(
-    took: int, failed: int, rests: int
-) -> None:
-    script = (assets.FOLDER / "dashboard.js").read_text()
-    constants = re.findall(r"^const (?:EVERY|REST|LONGEST_REST) = \d+;", script, re.MULTILINE)
-    [rest] = re.findall(r"^function rest\(.*?^}", script, re.MULTILINE | re.DOTALL)
-    asked = f"{' '.join(constants)} {rest} console.log(rest({took}, {failed}))"
-    said = subprocess.run(["node", "-e", asked], capture_output=True, text=True, check=True)
-    assert int(said.stdout) == rests
