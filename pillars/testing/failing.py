@@ -1,11 +1,11 @@
 """How a test hears of what went wrong: by the job's own exception, from the line of the job that raised it."""
 
 import asyncio
-from types import TracebackType
 from typing import NoReturn
 
 from pillars.errors import JobCancelled, JobFailed
 from pillars.testing.telling import Ran
+from pillars.worker.attempts import from_the_job_on
 
 
 def fell_short(complaint: str | None) -> None:
@@ -33,13 +33,4 @@ def heard(ran: Ran) -> NoReturn:
     ):  # to the test's own loop it would mean the test
         raise JobFailed(f"{ran.name} {ran.job_id} raised {error!r}", job_id=ran.job_id) from error
     error.add_note(f"raised by job {ran.name} {ran.job_id}, attempt {ran.attempt}: {ran.outcome}")
-    raise error.with_traceback(_from_the_job_on(ran, error.__traceback__))
-
-
-def _from_the_job_on(ran: Ran, traceback: TracebackType | None) -> TracebackType | None:
-    """Without the frames of the runtime that called the job's code."""
-    code = getattr(ran.job.function, "__code__", None)
-    frame = traceback
-    while frame is not None and frame.tb_frame.f_code is not code:
-        frame = frame.tb_next
-    return frame or traceback
+    raise error.with_traceback(from_the_job_on(ran.job, error.__traceback__))

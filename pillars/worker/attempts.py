@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from enum import Enum
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 import anyio
@@ -149,7 +150,7 @@ class Attempt:
     def _failed(self, error: BaseException) -> Outcome:
         if self.why is not None:  # stopped, and it ended by raising something of its own
             return self._stopped()
-        told = None if isinstance(error, PillarsError) else _traceback(error)
+        told = None if isinstance(error, PillarsError) else _traceback(self.job, error)
         match error:
             case LockLost():
                 return Released()
@@ -208,9 +209,21 @@ def _line(error: BaseException) -> str:
     return clean_text(named, limit=2_000)
 
 
-def _traceback(error: BaseException) -> str:
+def from_the_job_on(job: Job[..., Any], frames: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of the runtime that called the job's code; all of it where that was never reached."""
+    code = getattr(job.function, "__code__", None)
+    frame = frames
+    while frame is not None and frame.tb_frame.f_code is not code:
+        frame = frame.tb_next
+    return frame or frames
+
+
+def _traceback(job: Job[..., Any], error: BaseException) -> str:
     try:
-        told = "".join(traceback.format_exception(error, limit=-LONGEST_TRACEBACK))
+        frames = from_the_job_on(job, error.__traceback__)
+        told = "".join(
+            traceback.format_exception(type(error), error, frames, limit=-LONGEST_TRACEBACK)
+        )
     except BaseException:  # noqa: BLE001 - as above
         told = type(error).__name__
     return clean_text(told)

@@ -143,4 +143,4 @@ def test_the_connections_are_counted_as_the_doctor_counts_them() -> None:
         (role, pool, runtime, pool + runtime + own) for role, own in OWN_CONNECTIONS.items()
     ]
     both = 2 * sum(int(row[-1]) for row in rows)
-    assert f"Two of each are {both} " in text("docs/deploy/index.md")
+    assert f"Two each of web, worker and cron are {both} " in text("docs/deploy/index.md")

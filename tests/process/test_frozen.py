@@ -71,7 +71,7 @@ async def test_the_late_outcomes_of_a_worker_that_was_frozen_change_nothing(
             assert await of_jobs(db) == before, "the heir's go on"
             gate.touch()
             await until(lambda: done(db, JOBS + 1))
-            assert len(told(heir, "job.completed")) == JOBS + 1
+            await until(lambda: len(told(heir, "job.completed")) == JOBS + 1)
             assert not told(frozen, "job.completed")
             frozen.signal(signal.SIGTERM)
             assert await frozen.ended() == 0, frozen.output
@@ -117,7 +117,7 @@ async def test_a_worker_whose_jobs_were_rescued_while_it_was_frozen_in_its_drain
             assert held == JOBS, "what another holds by now was not given back"
             gate.touch()
             await until(lambda: done(db, JOBS))
-            assert len(told(heir, "job.completed")) == JOBS
+            await until(lambda: len(told(heir, "job.completed")) == JOBS)
     assert await ended_as(db) == ["completed 1 1"] * JOBS
     assert await ask(db, "select count(*) from pillars.locks") == 0
 

@@ -508,7 +508,7 @@ async def test_at_a_start(
 
 
 TWICE: list[tuple[str, str, str, str]] = [
-    ("B31", "jobs", "from pillars import job\n\n@job(name='same')\ndef {}(): ...\n", 'two jobs are named "same": one in jobs.one, one in jobs.two'),
+    ("B31", "jobs", "from pillars import job\n\n@job(name='same')\ndef {}(): ...\n", 'two jobs are named "same": one in jobs.one (one), one in jobs.two (two)'),
     ("B57", "crons", "from pillars import every, job\n\n@job\ndef {0}(): ...\n\nbeat_{0} = every('1h', {0}, name='same')\n", 'two schedules are named "same": one in crons.one, one in crons.two'),
 ]  # fmt: skip
 

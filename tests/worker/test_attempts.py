@@ -179,6 +179,17 @@ async def test_outcomes_are_said_by_raising() -> None:
     assert await outcome_of(saying, '{"what": "retry"}', attempt=4) == Failed("r")
 
 
+async def test_a_traceback_begins_with_the_jobs_own_code() -> None:
+    @job(name="broken", max_attempts=1)
+    async def failing() -> None:
+        raise ValueError
+
+    outcome = await outcome_of(failing)
+    assert isinstance(outcome, Retried)
+    assert outcome.traceback is not None
+    assert outcome.traceback.splitlines()[1].endswith(", in failing")
+
+
 async def test_a_broken_backoff_is_told_and_does_not_keep_a_job_from_failing() -> None:
     def broken(_attempt: int) -> str:
         raise SystemError
