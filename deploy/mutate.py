@@ -38,7 +38,7 @@ HANG = 20  # seconds for one test; a mutant that hangs is noticed
 LIMIT = 120  # seconds for all tests of a mutant
 AT_ONCE = min(2, os.cpu_count() or 1)
 # Plugins that cost half of a run's start, or would order the tests.
-UNNEEDED = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "xdist", "randomly")]
+UNNEEDED = [f"-pno:{name}" for name in ("cacheprovider", "hypothesispytest", "randomly")]
 STARTED = re.compile(r"^(tests/\S+?::\S+)", re.MULTILINE)
 FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/\S+?::\S+)", re.MULTILINE)
 # A test that fails by these says nothing: the mutant does not run at all.
@@ -105,7 +105,7 @@ class Copy:
 
     async def run(self, tests: Sequence[str], *, limit: float, stop_at_first: bool) -> Run:
         """Run tests in the copy; whatever they have started is ended with them."""
-        words = ["-m", "pytest", "-v", "-rfE", "--tb=short", *UNNEEDED, f"--timeout={HANG}", "--timeout-method=thread",
+        words = ["-m", "pytest", "-v", "-rfE", "--tb=short", "-n0", *UNNEEDED, f"--timeout={HANG}", "--timeout-method=thread",
                  *(["-x"] if stop_at_first else []), *tests]  # fmt: skip
         environ = {
             name: value
