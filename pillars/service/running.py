@@ -15,6 +15,8 @@ from pillars.service.process import DONE, INTERRUPTED, Process
 SECOND_INTERRUPT = 1.0  # seconds after the first before another SIGINT means force: a terminal may send two at once
 LAST_WORDS = 1.0  # seconds that a forced end has to give jobs back
 
+HEEDED = (signal.SIGTERM, signal.SIGINT)
+
 Run = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -88,15 +90,20 @@ class _Watch:
             self._stopping.set()
 
     async def _heed_signals(self) -> None:
-        # Caught to the very end: one more Ctrl-C must not break off what is given back.
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            await self._interrupted(signals)
-            with anyio.move_on_after(LAST_WORDS, shield=True):
-                for pillar in self._pillars:
-                    if abort := getattr(pillar, "abort", None):
-                        await abort()
-            # At once: code that swallows its cancellation would hold up the task group.
-            leave(INTERRUPTED)
+        try:
+            # Caught to the very end: one more Ctrl-C must not break off what is given back.
+            with anyio.open_signal_receiver(*HEEDED) as signals:
+                await self._interrupted(signals)
+                with anyio.move_on_after(LAST_WORDS, shield=True):
+                    for pillar in self._pillars:
+                        if abort := getattr(pillar, "abort", None):
+                            await abort()
+                # At once: code that swallows its cancellation would hold up the task group.
+                leave(INTERRUPTED)
+        finally:
+            # The drain is over; a repeated signal must not kill the process while it closes what it holds.
+            for number in HEEDED:
+                signal.signal(number, _nothing)
 
     async def _interrupted(self, signals: AsyncIterator[signal.Signals]) -> None:
         """Set `stopping` at the first signal; return at the SIGINT that means force."""
@@ -114,6 +121,10 @@ class _Watch:
                     signal=signal.Signals(number).name,
                 )
                 self._stopping.set()
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    """Not `SIG_IGN`, which a process that begins again by exec would inherit."""
 
 
 def _said(error: BaseException) -> str:

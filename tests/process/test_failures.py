@@ -1,6 +1,7 @@
 """What is told of pillars that fail, and the exit code that it comes to."""
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+import signal
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import anyio
@@ -11,11 +12,20 @@ from pillars.cli.ending import code_of
 from pillars.errors import ConfigurationError
 from pillars.service import running
 from pillars.service.process import Process, Role, together
-from pillars.service.running import supervise
+from pillars.service.running import HEEDED, supervise
 from pillars.store.database import Database
 from support import settings_for
 
 TAKEN = ConfigurationError("port 8000 is in use")
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """A process that supervises is about to end; this one goes on."""
+    before = {number: signal.getsignal(number) for number in HEEDED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Plays:

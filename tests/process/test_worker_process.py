@@ -106,6 +106,25 @@ async def test_a_second_interrupt_leaves_at_once_and_gives_jobs_back_however_man
     assert await ask(db, "select attempt from pillars.jobs where locked_by is null") == 0
 
 
+@pytest.mark.slow
+async def test_terminations_that_repeat_to_the_very_end_mean_a_drain(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    log, gate = tmp_path / "runs", tmp_path / "gate"
+    async with ready_app(tmp_path, db, "worker") as worker:
+        await hold.enqueue(str(log), str(gate))
+        await until(lambda: len(lines(log, "began")) == 1)
+        gate.touch()
+
+        def insist() -> bool:
+            worker.signal(signal.SIGTERM)
+            return worker.process.poll() is not None
+
+        await until(insist, every=0.002)
+        assert await worker.ended() == 0, worker.output
+    assert await done(db, 1)
+
+
 @job(name="at_once", max_attempts=3)
 async def at_once() -> int:
     return 0
