@@ -164,7 +164,8 @@ class _Bulk:
             if job_ids:
                 opening.run(partial(self._work, job_ids), command="jobs")
         except (KeyboardInterrupt, DatabaseTrouble) as cause:
-            told = f"{self.act.told(self.counts)} of {len(job_ids):,}"
+            # A batch whose answer did not come may have been carried out.
+            told = f"at least {self.act.told(self.counts)} of {len(job_ids):,}"
             saying.tell(f"stopped: {told}; what was done stays done, run it again for the rest")
             if isinstance(cause, DatabaseTrouble):
                 raise

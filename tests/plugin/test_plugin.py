@@ -98,7 +98,6 @@ def test_works_under_each_runner(shop: Shop, runner: tuple[str, str], words: lis
 async def test_runs_in_parallel_on_one_template_and_leaves_no_database(
     shop: Shop, server: str
 ) -> None:
-    before = set(await databases(server))
     shop.write(
         tests__test_shop="""
         import pytest
@@ -111,19 +110,19 @@ async def test_runs_in_parallel_on_one_template_and_leaves_no_database(
         """
     )
     shop.passes("-n", "2", passed=8)
-    [template] = set(await databases(server)) - before
-    assert template.startswith("pillars_template_")
+    [template] = await templates(server, shop)
     (shop.path / "sql" / "app" / "0002_more.sql").write_text("create table more (id integer);")
     shop.passes("-n", "2", passed=8)
-    [newer] = set(await databases(server)) - before
+    [newer] = await templates(server, shop)
     assert newer != template, "the older template went when a newer one was made"
 
 
-async def databases(server: str) -> list[str]:
+async def templates(server: str, shop: Shop) -> list[str]:
+    """Of this project; those of other runs on this server come and go."""
+    mark = Databases(server, [], project=shop.path)._mark
     async with asking(server) as connection:
-        # Of other runs on this server, databases come and go.
         found = await connection.fetch(
-            "select datname from pg_database where datname like 'pillars_template_%'"
+            "select datname from pg_database where starts_with(datname, $1)", mark
         )
         return [str(row["datname"]) for row in found]
 
