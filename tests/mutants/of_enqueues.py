@@ -75,8 +75,19 @@ ENQUEUE = [
         name="transaction-wakes-nobody",
         without="An enqueue in the caller's transaction carries the notification.",
         promise=Promise.WOKEN,
-        edits=edit(FUNCTIONS, "perform pg_notify('pillars', insert_job.queue);", "null;"),
+        edits=edit(
+            FUNCTIONS,
+            "queue.name) from unnest(woken) queue (name);\n    for job in select",
+            "queue.name) from unnest(woken[1:0]) queue (name);\n    for job in select",
+        ),
         tests=(ENQUEUES + "TestTransactions::test_a_committed_one_wakes_once_a_queue",),
+    ),
+    Mutant(
+        name="sql-enqueue-wakes-nobody",
+        without="A job by plain SQL, or with a unique key, carries the notification.",
+        promise=Promise.WOKEN,
+        edits=edit(FUNCTIONS, "perform pg_notify('pillars', insert_job.queue);", "null;"),
+        tests=(ENQUEUES + "TestTransactions::test_one_by_plain_sql_wakes_as_it_commits",),
     ),
     Mutant(
         name="enqueue-wakes-nobody",

@@ -286,8 +286,8 @@ WORKER = [
         promise=Promise.WOKEN,
         edits=edit(
             PILLAR,
-            "        self.process.listening = up\n        self.claimer.wake()\n",
-            "        self.process.listening = up\n",
+            "        self.claimer.wake()\n        self.claimer.recover()  # cut off",
+            "        # cut off",
         ),
         tests=(LISTEN + "test_a_worker_whose_listener_was_cut_claims_at_once_when_it_hears_again",),
     ),

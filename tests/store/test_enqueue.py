@@ -251,6 +251,15 @@ class TestTransactions:
         assert sorted(heard) == ["a", "b", "last"]
         assert await count(db) == 5
 
+    async def test_one_by_plain_sql_wakes_as_it_commits(self, db: str) -> None:
+        async with hand(db) as listener, hand(db) as other:
+            heard = await heard_by(listener)
+            async with other.session.transaction():
+                await other.ask("select pillars.enqueue('work', queue => 'a')")
+                await listener.ask("select pg_notify('pillars', 'before')")
+                await until(lambda: heard == ["before"])
+            await until(lambda: heard == ["before", "a"])
+
     async def test_what_is_no_connection_is_refused(self, database: Database) -> None:
         del database
         with pytest.raises(UsageError, match="asyncpg, psycopg 3, SQLAlchemy or Django, got str"):
