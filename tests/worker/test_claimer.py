@@ -304,7 +304,7 @@ class TestUnknownOutcomes:
         monkeypatch.setattr(Session, "rows", broken)
         # No heartbeat comes in time, and the listener has said what it has to say: the next turn it is.
         async with running(worker_for(database, work, lock="90s")) as worker:
-            await until(lambda: worker.process.listening)
+            await until(lambda: worker.process.listening is True)
             handle = await work.enqueue()
             await handle.result(timeout="10s")
         ended = "select attempt || ' ' || crashes from pillars.finished_jobs"
