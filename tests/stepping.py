@@ -141,8 +141,9 @@ async def hands(db: str) -> AsyncIterator[tuple[Hand, Hand]]:
 
 
 def in_order(claimed: Sequence[Claimed], answers: Sequence[Any]) -> list[str]:
+    """What became of each; a finish says nothing of those that it moved."""
     by_job = {(answer.job_id, answer.lock_token): answer.answer for answer in answers}
-    return [by_job[job.job_id, job.lock_token] for job in claimed]
+    return [by_job.get((job.job_id, job.lock_token), "done") for job in claimed]
 
 
 async def put(db: str, count: int = 1, **columns: Any) -> list[UUID]:

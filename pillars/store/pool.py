@@ -128,14 +128,18 @@ class Session:
         """Also for a caller that is cancelled: shielded, for a moment, and a connection that cannot be cleaned is cut."""
         if self.connection.is_closed():
             return
-        with (
-            anyio.move_on_after(CLOSE_TIMEOUT.total_seconds(), shield=True),
-            suppress(DatabaseTrouble),
-        ):
-            with told():
+        cleaned = False
+        try:
+            with (
+                anyio.move_on_after(CLOSE_TIMEOUT.total_seconds(), shield=True),
+                suppress(DatabaseTrouble),
+                told(),
+            ):
                 await work()
-            return
-        self.connection.terminate()
+                cleaned = True
+        finally:
+            if not cleaned:  # asyncio's own cancellation, which passes shields, among others
+                self.connection.terminate()
 
     @property
     def closed(self) -> bool:
