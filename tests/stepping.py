@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from pillars.store.claiming import Claim, Claimed, Demand, Places
 from pillars.store.definitions import Definition
 from pillars.store.locks import Pulse
 from pillars.store.pool import Address, Session
-from pillars.store.rows import Beat, Swept
+from pillars.store.rows import Beat, NewJob, Swept
 from pillars.store.settling import Ended, Returned
 from support import ask, asking, tell, until
 
@@ -141,8 +142,26 @@ async def hands(db: str) -> AsyncIterator[tuple[Hand, Hand]]:
 
 
 def in_order(claimed: Sequence[Claimed], answers: Sequence[Any]) -> list[str]:
+    """What became of each; a finish says nothing of those that it moved."""
     by_job = {(answer.job_id, answer.lock_token): answer.answer for answer in answers}
-    return [by_job[job.job_id, job.lock_token] for job in claimed]
+    return [by_job.get((job.job_id, job.lock_token), "done") for job in claimed]
+
+
+def new_job(**columns: Any) -> NewJob:
+    """What an enqueue would store."""
+    plain = NewJob(
+        job_id=new_id(), name="work", queue="default", payload="{}", context=None, priority=0,
+        run_at=None, run_in=None, expires_in=None, max_attempts=4, timeout=None, unique_key=None,
+        tags=None, trace=None,
+    )  # fmt: skip
+    return replace(plain, **columns)
+
+
+async def heard_by(listener: Hand) -> list[str]:
+    """The queues that wake-ups name from here on."""
+    heard: list[str] = []
+    await listener.session.connection.add_listener("pillars", lambda *told: heard.append(told[-1]))
+    return heard
 
 
 async def put(db: str, count: int = 1, **columns: Any) -> list[UUID]:

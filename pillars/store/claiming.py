@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from msgspec import Struct
+
 from pillars.store.pool import Executor
 from pillars.store.rows import ClaimRow, Lane
 from pillars.store.statements import Statement
@@ -33,8 +35,7 @@ class Demand:
         return any(free is not None for free in (self.queues or {}).values())
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True, gc=False):
     """A job that is ours until its lock expires."""
 
     job_id: UUID
@@ -79,8 +80,9 @@ class Places:
     after: dict[Lane, Place] = field(default_factory=dict)
 
     def remember(self, jobs: Sequence[Claimed]) -> None:
-        for job in jobs:
-            self._advance(Lane(job.queue, job.priority), (job.run_at, job.job_id))
+        last = {(job.queue, job.priority): job for job in jobs}  # in a lane they come in order
+        for (queue, priority), job in last.items():
+            self._advance(Lane(queue, priority), (job.run_at, job.job_id))
 
     def pass_over(self, lanes: Sequence[Lane], now: datetime) -> None:
         """Nothing of ours is due in these lanes until `now`."""
@@ -142,17 +144,15 @@ async def lanes(executor: Executor, demand: Demand, places: Places) -> list[Lane
 
 
 def _claim(rows: Sequence[ClaimRow]) -> Claim:
-    jobs = [_claimed(row) for row in rows if row.job_id is not None]
-    counted = rows[0]
-    next_in = None if counted.next_run_at is None else counted.next_run_at - counted.now
-    contended = len(jobs) < counted.picked
-    return Claim(jobs, next_in, contended, counted.now, counted.took)
+    counted, *taken = rows
+    jobs = [_claimed(row) for row in taken]
+    picked, now, took = counted.picked or 0, counted.now, counted.took or timedelta(0)
+    next_in = None if counted.next_run_at is None or now is None else counted.next_run_at - now
+    return Claim(jobs, next_in, len(jobs) < picked, now, took)
 
 
 def _claimed(row: ClaimRow) -> Claimed:
     return Claimed(
-        job_id=row.job_id, lock_token=row.lock_token, name=row.name, queue=row.queue,  # type: ignore[arg-type]
-        priority=row.priority, run_at=row.run_at, payload=row.payload, context=row.context,  # type: ignore[arg-type]
-        attempt=row.attempt, max_attempts=row.max_attempts, tags=tuple(row.tags or ()),  # type: ignore[arg-type]
-        locked_at=row.locked_at, deadline_at=row.deadline_at,  # type: ignore[arg-type]
+        row.job_id, row.lock_token, row.name, row.queue, row.priority, row.run_at, row.payload, row.context,  # type: ignore[arg-type]
+        row.attempt, row.max_attempts, tuple(row.tags) if row.tags else (), row.locked_at, row.deadline_at,  # type: ignore[arg-type]
     )  # fmt: skip

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import anyio
 
 from pillars.errors import NotConnected
+from pillars.store.inserting import insert
+from pillars.store.merging import Merger
 from pillars.store.pool import (
     APPLICATION_PATIENCE,
-    PLANNED_ANEW,
+    PLANNED_ONCE,
     RUNTIME_CONNECTIONS,
     Address,
     Pool,
@@ -45,8 +48,9 @@ class Database:
         if direct_url not in {None, url}:
             self.direct = replace(self.address, url=direct_url, route=Route())
         self.pool = Pool(self.address, size, APPLICATION_PATIENCE)
-        self.runtime = Pool(self.address, RUNTIME_CONNECTIONS, settings=PLANNED_ANEW)
+        self.runtime = Pool(self.address, RUNTIME_CONNECTIONS, settings=PLANNED_ONCE)
         self.wakeups = Wakeups(self.pool)
+        self.enqueues = Merger(partial(insert, self.pool, self.wakeups))
         self.results = Results(self.pool)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders = 0
@@ -98,6 +102,7 @@ class Database:
         try:
             with anyio.move_on_after(FAREWELL, shield=True):
                 await self.results.close()
+                await self.enqueues.close()
                 await self.wakeups.close()
         finally:
             self._loop = None

@@ -11,15 +11,14 @@ import msgspec
 from pillars.errors import DatabaseTrouble
 from pillars.store.borrowed import Borrowed, BorrowedNow
 from pillars.store.database import Database
+from pillars.store.inserting import ENQUEUE_MANY, columns, parameters, wake
 from pillars.store.pool import Session
 from pillars.store.rows import Enqueued, Inserted, NewJob, Now, Stored
 from pillars.store.statements import Portable, Statement
 from pillars.store.trouble import told
 
-ENQUEUE = Statement("jobs/enqueue", Enqueued)
 ENQUEUE_WITHIN = Statement("jobs/enqueue_within", Enqueued)
 ENQUEUE_AGAIN = Statement("jobs/enqueue_again", Enqueued)
-ENQUEUE_MANY = Statement("jobs/enqueue_many", Stored)
 TAKE_BACK = Statement("jobs/take_back", Stored)
 FIND_UNIQUE = Statement("jobs/find_unique", Stored)
 INSERT_JOBS = Portable("jobs/insert_jobs", Inserted)
@@ -27,9 +26,6 @@ NOW = Statement("jobs/now", Now)
 
 COPY_FROM = 1000  # jobs; below it one INSERT is as fast and needs no second form
 BULK_TIMEOUT = timedelta(minutes=5)
-SOON = timedelta(
-    seconds=30
-)  # work due later is found by a poll, whose reply carries the next run_at
 REPEATS = 3
 COPIED = (
     "job_id", "name", "queue", "payload", "context", "priority", "run_at", "expires_at",
@@ -39,17 +35,18 @@ COPIED = (
 
 async def enqueue(database: Database, job: NewJob) -> Enqueued:
     """Store one job and wake a worker. Repeats itself, under the same id, where the outcome is unknown."""
-    statement = ENQUEUE if job.unique_key is None else ENQUEUE_WITHIN
-    told_already = job.unique_key is not None
     try:
-        [stored] = await database.pool.rows(statement, *_parameters(job))
+        if (
+            job.unique_key is None
+        ):  # which may wait for another's commit, so each of those goes alone
+            await database.enqueues.put(job)
+            return Enqueued(job.job_id, created=True)
+        [stored] = await database.pool.rows(ENQUEUE_WITHIN, *parameters(job))
     except DatabaseTrouble as trouble:
         if not trouble.may_have_happened:
             raise
         stored = await _enqueue_again(database, job)
-        told_already = False
-    if not told_already and _is_soon(job):
-        database.wakeups.wake(job.queue)
+        wake(database.wakeups, [job])
     return stored
 
 
@@ -61,8 +58,7 @@ async def enqueue_many(database: Database, jobs: Sequence[NewJob]) -> list[Enque
         else:
             async with session.transaction():
                 stored = await _insert(session, jobs)
-    for queue in {job.queue for job in jobs if _is_soon(job)}:
-        database.wakeups.wake(queue)
+    wake(database.wakeups, jobs)
     return stored
 
 
@@ -89,7 +85,7 @@ async def _enqueue_again(database: Database, job: NewJob) -> Enqueued:
 async def _repeat(database: Database, job: NewJob) -> Enqueued:
     async with database.pool.session() as session, session.transaction():
         while True:
-            if await session.rows(ENQUEUE_AGAIN, *_parameters(job)):
+            if await session.rows(ENQUEUE_AGAIN, *parameters(job)):
                 await session.rows(TAKE_BACK, job.job_id)
                 return Enqueued(job.job_id, created=True)
             if job.unique_key is None:
@@ -100,13 +96,8 @@ async def _repeat(database: Database, job: NewJob) -> Enqueued:
 
 
 async def _insert(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
-    columns = [list(column) for column in zip(*map(_parameters, jobs), strict=True)]
-    columns[12] = [
-        None if tags is None else msgspec.json.encode(tags).decode() for tags in columns[12]
-    ]
-    inserted = {
-        row.job_id for row in await session.rows(ENQUEUE_MANY, *columns, timeout=BULK_TIMEOUT)
-    }
+    rows = await session.rows(ENQUEUE_MANY, *columns(jobs), timeout=BULK_TIMEOUT)
+    inserted = {row.job_id for row in rows}
     return [
         Enqueued(job.job_id, created=True)
         if job.job_id in inserted
@@ -116,7 +107,7 @@ async def _insert(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
 
 
 async def _insert_one(session: Session, job: NewJob) -> Enqueued:
-    [stored] = await session.rows(ENQUEUE_WITHIN, *_parameters(job))
+    [stored] = await session.rows(ENQUEUE_WITHIN, *parameters(job))
     return stored
 
 
@@ -142,13 +133,6 @@ def _copied(job: NewJob, now: datetime) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _parameters(job: NewJob) -> tuple[Any, ...]:
-    return (
-        job.job_id, job.name, job.queue, job.payload, job.context, job.priority, job.run_at,
-        job.run_in, job.expires_in, job.max_attempts, job.timeout, job.unique_key, job.tags, job.trace,
-    )  # fmt: skip
-
-
 def _json(jobs: Sequence[NewJob]) -> str:
     """The jobs as pillars.new_job reads them: JSON has no interval, so waits are seconds."""
     return msgspec.json.encode([_fields(job) for job in jobs]).decode()
@@ -166,9 +150,3 @@ def _seconds(wait: timedelta | None) -> float | None:
 
 def _enqueued(rows: Sequence[Inserted]) -> list[Enqueued]:
     return [Enqueued(UUID(row.job_id), row.created) for row in rows]
-
-
-def _is_soon(job: NewJob) -> bool:
-    if job.run_at is not None:  # by our clock, which only decides about a wake-up
-        return job.run_at <= datetime.now(job.run_at.tzinfo) + SOON
-    return job.run_in is None or job.run_in <= SOON

@@ -25,9 +25,9 @@ RUNTIME_PATIENCE = timedelta(
     seconds=5
 )  # for a connection to come free: the runtime's are never held for long
 APPLICATION_PATIENCE = timedelta(seconds=30)  # jobs hold theirs for whole transactions
-# A plan that was cached while the table was empty reads all of it once it is full (540 jobs a second where 5,400 are due), until the
-# next analyze. Planning a claim anew costs 1.1 to 1.6 ms. Both seen in trials on two shared cores, not by bench/.
-PLANNED_ANEW = {"plan_cache_mode": "force_custom_plan"}
+# Planning a claim takes as long as claiming a hundred jobs. A plan that is kept may have been made while the table was empty; with no
+# scan of a whole table to choose from, it is the same one.
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
 RUNTIME_CONNECTIONS = 3  # claim, finish, and one for what comes up: jobs cannot starve them
 IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten
 
@@ -128,14 +128,18 @@ class Session:
         """Also for a caller that is cancelled: shielded, for a moment, and a connection that cannot be cleaned is cut."""
         if self.connection.is_closed():
             return
-        with (
-            anyio.move_on_after(CLOSE_TIMEOUT.total_seconds(), shield=True),
-            suppress(DatabaseTrouble),
-        ):
-            with told():
+        cleaned = False
+        try:
+            with (
+                anyio.move_on_after(CLOSE_TIMEOUT.total_seconds(), shield=True),
+                suppress(DatabaseTrouble),
+                told(),
+            ):
                 await work()
-            return
-        self.connection.terminate()
+                cleaned = True
+        finally:
+            if not cleaned:  # asyncio's own cancellation, which passes shields, among others
+                self.connection.terminate()
 
     @property
     def closed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Notifications after commit, coalesced: one notifier a process costs nothing, one an insert costs two thirds of the inserts."""
+"""Notifications, coalesced: one notifier a process costs nothing, one an insert costs two thirds of the inserts."""
 
 import asyncio
 from contextlib import suppress
@@ -19,6 +19,16 @@ class Wakeups:
         self._pool = pool
         self._queues: set[str] = set()
         self._sending: asyncio.Task[None] | None = None
+        self._told_at = -PAUSE
+
+    @property
+    def idle(self) -> bool:
+        """Whether a notification now would be the first for a while: then it may ride on the enqueue itself."""
+        return self._sending is None and self._rest() <= 0
+
+    def told(self) -> None:
+        """A statement of the caller's has just notified."""
+        self._told_at = asyncio.get_running_loop().time()
 
     def wake(self, queue: str) -> None:
         """Have the workers of `queue` look for work soon. A lost one is made good by their poll."""
@@ -35,9 +45,14 @@ class Wakeups:
     async def _send(self) -> None:
         try:
             while self._queues:
+                await asyncio.sleep(max(self._rest(), 0))
                 queues, self._queues = sorted(self._queues), set()
                 with suppress(DatabaseTrouble):  # the jobs are stored; a poll finds them
                     await self._pool.rows(NOTIFY, queues)
-                await asyncio.sleep(PAUSE)
+                self.told()
         finally:
             self._sending = None
+
+    def _rest(self) -> float:
+        """Seconds until the next may go out."""
+        return self._told_at + PAUSE - asyncio.get_running_loop().time()

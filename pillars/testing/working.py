@@ -142,6 +142,7 @@ class Hand:
         async with anyio.create_task_group() as crew:
             crew.start_soon(self._look_for_awaited, crew, looking, running)
             with running:
+                attempt.heed_deadline()
                 outcome = await attempt.run()
             looking.cancel()
         self._running.remove(running)

@@ -46,7 +46,15 @@ class Why(Enum):
 
 
 class Attempt:
-    """A claimed job while its code runs."""
+    """A claimed job while its code runs, in a task of its own.
+
+    It is stopped by asyncio's own cancellation, once for each reason: what the code awaits while it cleans up is left in peace.
+    """
+
+    __slots__ = (
+        "_asked", "_begun", "_complete", "_last", "_threads", "_timer", "began_at", "claimed", "completed_inside",
+        "deadline_at", "job", "key", "task", "why",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,18 +66,23 @@ class Attempt:
     ) -> None:
         self.claimed = claimed
         self.job = job
+        self.key: JobKey = (claimed.job_id, claimed.lock_token)
         self.began_at = time.monotonic()
         self.deadline_at = self._deadline()
         self.completed_inside = False
         """Whether the job has ended itself in a transaction of its own."""
         self.why: Why | None = None
+        """Why it was first stopped."""
+        self._last: Why | None = None
         self._threads = threads
         self._complete = complete
-        self._scope = anyio.CancelScope()
-
-    @property
-    def key(self) -> JobKey:
-        return self.claimed.job_id, self.claimed.lock_token
+        self.task: asyncio.Task[Any] | None = None
+        """In which its code runs."""
+        self._begun = False
+        """Whether it does: before and after there is nothing to cancel."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._asked = 0
+        """How often the task was cancelled by us."""
 
     @property
     def max_attempts(self) -> int:
@@ -80,37 +93,69 @@ class Attempt:
         return None if self.deadline_at is None else now - self.deadline_at
 
     def stop(self, why: Why) -> None:
-        """Cancel the job's code. A thread cannot be cancelled: it is left to itself only when the worker stops."""
+        """Cancel the job's code, once for each reason. A thread cannot be cancelled: it is left to itself only when the worker stops."""
+        again, self._last = why is self._last, why
         self.why = self.why or why
-        if self.job.kind == "async" or why is Why.DRAIN:
-            self._scope.cancel()
+        if not again and (self.job.kind == "async" or why is Why.DRAIN):
+            self._cancel()
+
+    @property
+    def begun(self) -> bool:
+        """Whether its code runs now."""
+        return self._begun
+
+    def heed_deadline(self) -> None:
+        """Cancel the code once it is past its deadline. A thread goes on, and keeps its slot and its lock: no other attempt may overlap it."""
+        if self.deadline_at is not None and self.job.kind == "async":
+            left = max(self.deadline_at - time.monotonic(), 0)
+            self._timer = asyncio.get_running_loop().call_later(left, self._time_out)
 
     async def run(self) -> Outcome:
         """Run the job's code to its end, whatever that is; never raises but for the worker's own cancellation."""
-        try:
-            with self._scope:
-                kwargs = self.job.payload_codec.decode(self.claimed.payload)
-                returned = await self._perform(kwargs)
-                return Completed(self._encoded(returned))
+        if self.why is not None:
             return self._stopped()
+        self.task, self._begun = self.task or asyncio.current_task(), True
+        try:
+            kwargs = self.job.payload_codec.decode(self.claimed.payload)
+            return Completed(self._encoded(await self._perform(kwargs)))
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return self._failed(error)
+            return self._cancelled(error)
         except GeneratorExit:  # the coroutine itself is closed
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit too ends the attempt, not the worker
             return self._failed(error)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        """The code has ended: nothing of ours is left on its task."""
+        self._begun = False
+        if self._timer is not None:
+            self._timer.cancel()
+        for _ in range(self._asked):
+            if self.task is not None:
+                self.task.uncancel()
+
+    def _cancel(self) -> None:
+        if self._begun and self.task is not None:
+            self._asked += 1
+            self.task.cancel()
+
+    def _time_out(self) -> None:
+        if self.why is None:
+            self._cancel()
+
+    def _cancelled(self, error: asyncio.CancelledError) -> Outcome:
+        """By the worker, which ends; by us; or by the job's own code, which only fails."""
+        if self.task is not None and self.task.cancelling() > self._asked:
+            raise error
+        return self._stopped() if self._asked else self._failed(error)
 
     async def _perform(self, kwargs: dict[str, Any]) -> Any:
         if self.job.context_parameter is not None:
             kwargs[self.job.context_parameter] = self._context()
         if self.job.kind == "async":
-            if self.deadline_at is not None:
-                self._scope.deadline = anyio.current_time() + (self.deadline_at - time.monotonic())
             return await self.job.function(**kwargs)
-        # A thread goes on past its deadline and keeps its slot and its lock: no other attempt may overlap it.
         return await anyio.to_thread.run_sync(
             partial(self.job.function, **kwargs), limiter=self._threads, abandon_on_cancel=True
         )
@@ -136,7 +181,7 @@ class Attempt:
         return None if returned is None else self.job.result_codec.encode(returned).decode()
 
     def _stopped(self) -> Outcome:
-        """The scope was cancelled and the code has ended: by whom?"""
+        """The code was cancelled, or not begun: by whom?"""
         match self.why:
             case Why.CANCEL:
                 return Cancelled()

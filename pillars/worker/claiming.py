@@ -34,7 +34,7 @@ class Claimer:
         slots: Slots,
         holdings: Holdings,
         *,
-        start: Callable[[Claimed], None],
+        on_claimed: Callable[[Sequence[Claimed]], None],
     ) -> None:
         self._process = process
         self._names = {
@@ -42,7 +42,7 @@ class Claimer:
         }
         self._slots = slots
         self._holdings = holdings
-        self._start = start
+        self._on_claimed = on_claimed
         self._fronts = {kind: Front() for kind in slots.kinds}
         self._woken = asyncio.Event()
         self._alarm: asyncio.Handle | None = None
@@ -104,7 +104,7 @@ class Claimer:
             await self._recover()
         self._starved = more = False
         for kind, names in self._names.items():
-            free = self._slots.free(kind)
+            free = self._slots.wanted(kind)
             if names and free > 0 and not self._process.stopping.is_set():
                 more = await self._claim(kind, names, free) or more
             self._starved = self._starved or more or bool(names and free <= 0)
@@ -171,8 +171,7 @@ class Claimer:
     def _begin(self, claim: Claim, asked_at: float) -> None:
         self._process.tally.claims += 1
         self._holdings.take(((job.job_id, job.lock_token) for job in claim.jobs), asked_at=asked_at)
-        for job in claim.jobs:
-            self._start(job)
+        self._on_claimed(claim.jobs)
 
     async def _recover(self) -> None:
         """Make the days of history that came while we were cut off, and release what the locks table says is ours and we do

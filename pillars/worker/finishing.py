@@ -1,11 +1,15 @@
 """Writing outcomes, in groups: while one flush is in flight the next gathers, so nothing waits when idle and batches grow under load."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pillars import log
 from pillars.codec import clean_text
@@ -28,12 +32,16 @@ from pillars.worker.outcomes import (
     Snoozed,
 )
 
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
 LARGEST_FLUSH = 500  # jobs in a statement
 MOST_PENDING = 2_000  # then attempts wait before handing over: memory is bounded, and no claim runs ahead of the history
 BUSY_PAUSE = 0.05  # seconds before asking again for a row that another holds
 NO_PARTITION = "23514"
 SHORTENED = 2_000  # characters of a text that Postgres has refused
 
+DONE = Answered(UUID(int=0), 0, "done")  # of whatever a finish says nothing
 EVENTS = {
     "completed": log.Event.JOB_COMPLETED,
     "failed": log.Event.JOB_FAILED,
@@ -44,8 +52,7 @@ EVENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settling:
+class Settling(Struct, frozen=True):
     """An outcome on its way to the database, and what its log line will say."""
 
     record: Ended | Returned
@@ -91,6 +98,7 @@ class Finisher:
         self._holdings = holdings
         self._tally = tally
         self._on_put_back = on_put_back
+        self._log = log.get("pillars.worker")
         self._pending: list[Settling] = []
         self._some = asyncio.Event()
         self._room = asyncio.Event()
@@ -131,10 +139,12 @@ class Finisher:
         """Write one group of outcomes; returns how many are settled. What is busy is asked again by the next flush."""
         group, self._pending = self._pending[:LARGEST_FLUSH], self._pending[LARGEST_FLUSH:]
         self._tally.flushes += 1
-        unsettled: Sequence[Settling] = [replace(one, again=True) for one in group]
+        unsettled: Sequence[Settling] | None = None
         try:
             unsettled = await self._flush(group)
         finally:
+            if unsettled is None:  # it may have been carried out all the same
+                unsettled = [replace(one, again=True) for one in group]
             self._pending = [*self._pending, *unsettled]  # behind: what is busy is in nobody's way
             self._signal()
         if unsettled and len(unsettled) == len(group):
@@ -163,14 +173,15 @@ class Finisher:
         return [left for one in group for left in await self._flush([one])]
 
     async def _write(self, group: Sequence[Settling]) -> list[Answered | PutBack]:
+        """Write a group; returns what is said of jobs that were put back, or were not simply moved to the history."""
         ended = [one.record for one in group if isinstance(one.record, Ended)]
         returned = [one.record for one in group if isinstance(one.record, Returned)]
         last_of = self._holdings.last_of([one.key for one in group])
         again = any(one.again for one in group)
-        answers: list[Answered | PutBack] = []
+        told: list[Answered | PutBack] = []
         # The later of two statements ends a claim that has jobs in both.
         if returned:
-            answers += await settling.put_back(
+            told += await settling.put_back(
                 self._executor,
                 self._worker_id,
                 returned,
@@ -178,25 +189,32 @@ class Finisher:
                 again=again,
             )
         if ended:
-            answers += await settling.finish(
+            told += await settling.finish(
                 self._executor, self._worker_id, ended, last_of=last_of, again=again
             )
-        return answers
+        return told
 
     def _judge(
         self, group: Sequence[Settling], answers: Sequence[Answered | PutBack]
     ) -> list[Settling]:
-        by_key = {(answer.job_id, answer.lock_token): answer for answer in answers}
-        busy = [one for one in group if by_key[one.key].answer == "busy"]
-        self._holdings.settle(one.key for one in group if by_key[one.key].answer != "busy")
-        for one in group:
-            answer = by_key[one.key]
+        """Settle a group by what was said of it; returns those that are busy."""
+        said = {(answer.job_id, answer.lock_token): answer for answer in answers}
+        judged = [(one, _answer(one, said)) for one in group]
+        self._holdings.settle([one.key for one, answer in judged if answer.answer != "busy"])
+        for one, answer in judged:
             if isinstance(answer, PutBack) and answer.run_in is not None:
                 self._on_put_back(answer.run_in)
             if answer.answer != "busy" and one.name:
                 told = _completed(one) if answer.answer == "completed" else one
-                _tell(told, self._tally, lost=answer.answer == "lost")
-        return busy
+                _tell(told, self._tally, self._log, lost=answer.answer == "lost")
+        return [one for one, answer in judged if answer.answer == "busy"]
+
+
+def _answer(settling: Settling, said: Mapping[JobKey, Answered | PutBack]) -> Answered | PutBack:
+    """A finish says nothing of what it simply moved."""
+    if isinstance(settling.record, Returned):
+        return said[settling.key]
+    return said.get(settling.key, DONE) if said else DONE
 
 
 def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
@@ -244,12 +262,22 @@ def _completed(settling: Settling) -> Settling:
     return replace(settling, record=Ended(record.job_id, record.lock_token, "completed", keep))
 
 
-def _tell(settling: Settling, tally: Tally, *, lost: bool) -> None:
+def _tell(settling: Settling, tally: Tally, logger: "FilteringBoundLogger", *, lost: bool) -> None:
+    """Count an attempt, and write its line."""
     record = settling.record
     outcome = record.state if isinstance(record, Ended) else record.outcome
     tally.ended(settling.name, "lost" if lost else outcome, settling.ran_for)
-    logger = log.get("pillars.worker")
-    event = log.Event.JOB_LOCK_LOST if lost else EVENTS[outcome]
+    if lost:
+        tally.locks_lost += 1
+        logger.warning(log.Event.JOB_LOCK_LOST, outcome=outcome, **_facts(settling))
+    elif outcome == "failed":
+        logger.error(EVENTS[outcome], **_facts(settling))
+    elif logger.is_enabled_for(logging.INFO):
+        logger.info(EVENTS[outcome], **_facts(settling))
+
+
+def _facts(settling: Settling) -> dict[str, object]:
+    record = settling.record
     facts: dict[str, object] = {
         "job_id": str(record.job_id),
         "job_name": settling.name,
@@ -263,10 +291,4 @@ def _tell(settling: Settling, tally: Tally, *, lost: bool) -> None:
         facts["exception"] = record.traceback
     if isinstance(record, Returned) and record.wait is not None:
         facts["wait_ms"] = round(record.wait / timedelta(milliseconds=1))
-    if lost:
-        tally.locks_lost += 1
-        logger.warning(event, outcome=outcome, **facts)
-    elif outcome == "failed":
-        logger.error(event, **facts)
-    else:
-        logger.info(event, **facts)
+    return facts

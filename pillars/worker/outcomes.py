@@ -1,25 +1,23 @@
 """How an attempt can end."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+
+class Completed(Struct, frozen=True):
     result: str | None
     """JSON, or None where the function returned None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The job fails for good."""
 
     error: str
     traceback: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Retried:
+class Retried(Struct, frozen=True):
     """The attempt failed; there are more."""
 
     wait: timedelta
@@ -27,23 +25,20 @@ class Retried:
     traceback: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snoozed:
+class Snoozed(Struct, frozen=True):
     """The job wants to run later; the attempt does not count."""
 
     wait: timedelta
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """The job's end was asked for."""
 
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(Struct, frozen=True):
     """The job was stopped through no fault of its own; the attempt does not count."""
 
     wait: timedelta | None = None

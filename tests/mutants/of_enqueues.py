@@ -6,6 +6,7 @@ ENQUEUEING = "pillars/store/enqueueing.py"
 FUNCTIONS = "sql/pillars/migrations/0002_functions.sql"
 REDRIVE = "sql/pillars/jobs/redrive.sql"
 ENQUEUES = "tests/store/test_enqueue.py::"
+MERGING = "tests/store/test_merging.py::"
 CANCELS = "tests/store/test_cancel.py::"
 REDRIVES = "tests/store/test_redriving.py::"
 
@@ -91,14 +92,47 @@ ENQUEUE = [
     ),
     Mutant(
         name="enqueue-wakes-nobody",
-        without="An enqueue of work that is due soon notifies after its commit.",
+        without="A lone enqueue of work that is due soon carries the notification.",
         promise=Promise.WOKEN,
         edits=edit(
-            ENQUEUEING,
-            "    if not told_already and _is_soon(job):\n        database.wakeups.wake(job.queue)\n",
-            "",
+            "sql/pillars/jobs/enqueue_telling.sql",
+            "pg_notify('pillars', stored.queue) is not null",
+            "true",
         ),
         tests=(ENQUEUES + "TestTimes::test_what_is_due_within_thirty_seconds_wakes_workers",),
+    ),
+    Mutant(
+        name="crowd-wakes-nobody",
+        without="Enqueues that were merged wake the workers of their queues after their commit.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            "pillars/store/inserting.py",
+            "        await pool.rows(ENQUEUE, *parameters(jobs[0]))\n    wake(wakeups, jobs)\n",
+            "        await pool.rows(ENQUEUE, *parameters(jobs[0]))\n",
+        ),
+        tests=(MERGING + "test_a_crowd_of_enqueues_is_stored_and_wakes_each_queue",),
+    ),
+    Mutant(
+        name="bad-one-fails-the-crowd",
+        without="Of enqueues that were merged, one that Postgres refuses fails alone.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            "pillars/store/merging.py",
+            "if trouble.kind is Trouble.REFUSED and len(group) > 1:",
+            "if trouble.kind is Trouble.REFUSED and not group:",
+        ),
+        tests=(MERGING + "test_a_bad_one_fails_alone",),
+    ),
+    Mutant(
+        name="crowd-waits-for-one-that-left",
+        without="A caller that is cancelled leaves nobody waiting who came while its statement was in flight.",
+        promise=Promise.CLAIMED,
+        edits=edit(
+            "pillars/store/merging.py",
+            "        try:\n            await self._store([job])\n        finally:\n            if self._waiting:",
+            "        try:\n            await self._store([job])\n        except DatabaseTrouble:\n            raise\n        else:\n            if self._waiting:",
+        ),
+        tests=(MERGING + "test_where_the_first_gives_up_the_others_are_stored",),
     ),
     Mutant(
         name="many-enqueued-wake-nobody",
@@ -106,8 +140,8 @@ ENQUEUE = [
         promise=Promise.WOKEN,
         edits=edit(
             ENQUEUEING,
-            "    for queue in {job.queue for job in jobs if _is_soon(job)}:\n        database.wakeups.wake(queue)\n",
-            "",
+            "                stored = await _insert(session, jobs)\n    wake(database.wakeups, jobs)\n",
+            "                stored = await _insert(session, jobs)\n",
         ),
         tests=(ENQUEUES + "TestMany::test_they_wake_each_queue_with_work_that_is_due_soon",),
     ),

@@ -31,8 +31,8 @@ LOCKS = [
         promise=Promise.WOKEN,
         edits=edit(
             "pillars/store/claiming.py",
-            "contended = len(jobs) < counted.picked",
-            "contended = counted.locked < counted.picked",
+            "len(jobs) < picked, now, took)",
+            "(counted.locked or 0) < picked, now, took)",
         ),
         tests=(CLAIMS + "test_a_claim_whose_only_job_was_touched_leaves_no_lock_and_asks_again",),
     ),

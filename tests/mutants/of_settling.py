@@ -115,8 +115,8 @@ SETTLING = [
         )
         + edit(
             FINISH,
-            "case when removed.job_id is not null then 'done'",
-            "case when outcome.job_id in (select locked.job_id from locked) then 'done'",
+            "select from removed where removed.job_id = outcome.job_id and removed.lock_token = outcome.lock_token)\n)",
+            "select from locked where locked.job_id = outcome.job_id)\n)",
         ),
         tests=(TESTS + "test_a_row_changed_between_snapshot_and_lock_is_busy_then_done",),
     ),
@@ -142,8 +142,8 @@ SETTLING = [
         promise=Promise.CLAIMED,
         edits=edit(
             FINISH,
-            "where not exists (select from removed where",
-            "where false and not exists (select from removed where",
+            "member.job_id and job.lock_token = lock.lock_token)",
+            "member.job_id and job.lock_token = lock.lock_token where false)",
         ),
         tests=(TESTS + "test_a_busy_job_keeps_its_claims_lock",),
     ),
@@ -153,8 +153,8 @@ SETTLING = [
         promise=Promise.CLAIMED,
         edits=edit(
             PUT_BACK,
-            "where not exists (select from gone where",
-            "where false and not exists (select from gone where",
+            "member.job_id and job.lock_token = lock.lock_token)",
+            "member.job_id and job.lock_token = lock.lock_token where false)",
         ),
         tests=(TESTS + "test_the_lock_goes_with_the_last_job_of_the_claim_and_never_earlier",),
     ),
@@ -171,8 +171,8 @@ SETTLING = [
         promise=Promise.IN_ONE_PLACE,
         edits=edit(
             FINISH,
-            "when $10::boolean and exists (select from pillars.finished_jobs",
-            "when $10::boolean and false and exists (select from pillars.finished_jobs",
+            "where $10::boolean and before.job_id",
+            "where false and before.job_id",
         ),
         tests=(TESTS + "test_a_repeat_recognises_itself_whatever_is_kept",),
     ),
@@ -182,8 +182,8 @@ SETTLING = [
         promise=Promise.COUNTED,
         edits=edit(
             PUT_BACK,
-            "when $11::boolean and exists (select from pillars.attempts",
-            "when $11::boolean and false and exists (select from pillars.attempts",
+            "where gone.job_id is null and $11::boolean\n      and attempt.job_id",
+            "where false and $11::boolean\n      and attempt.job_id",
         ),
         tests=(TESTS + "test_a_repeated_give_back_recognises_itself_by_its_attempts_row",),
     ),

@@ -7,9 +7,11 @@ FINISHING = "pillars/worker/finishing.py"
 GUARDING = "pillars/worker/guarding.py"
 HEARTBEAT = "pillars/worker/heartbeat.py"
 HOLDINGS = "pillars/worker/holdings.py"
+CREW = "pillars/worker/crew.py"
 PILLAR = "pillars/worker/pillar.py"
 ATTEMPTS = "pillars/worker/attempts.py"
 CLAIMER = "tests/worker/test_claimer.py::"
+INHAND = "tests/worker/test_crew.py::"
 UNKNOWN = CLAIMER + "TestUnknownOutcomes::"
 FINISHER = "tests/worker/test_finisher.py::"
 GUARD = "tests/worker/test_guard.py::"
@@ -72,20 +74,60 @@ WORKER = [
         without="What a claim brings after its trust has run out is not begun.",
         promise=Promise.FENCED,
         edits=edit(
-            PILLAR,
-            "if self.process.stopping.is_set() or not self.holdings.trusts(claimed.lock_token):",
-            "if self.process.stopping.is_set():",
+            CREW,
+            "if stopping or one.lock_token not in trusted:",
+            "if stopping:",
         ),
         tests=(CLAIMER + "test_what_comes_when_trust_in_it_is_over_is_given_back_and_not_begun",),
+    ),
+    Mutant(
+        name="late-ones-are-begun",
+        without="A job that was claimed ahead and not begun within a second is another worker's to begin.",
+        promise=Promise.CLAIMED,
+        edits=edit(CREW, "if counted_clock() - came_at < LONGEST_WAIT:", "if came_at:"),
+        tests=(INHAND + "test_what_is_late_is_not_begun_even_where_nobody_looked",),
+    ),
+    Mutant(
+        name="late-ones-are-kept",
+        without="What was claimed ahead is given back while the slots stay taken.",
+        promise=Promise.CLAIMED,
+        edits=edit(CREW, "lambda _one, came_at: came_at <= latest", "lambda _one, came_at: False"),
+        tests=(INHAND + "test_what_has_waited_for_too_long_is_given_back_unharmed",),
+    ),
+    Mutant(
+        name="waiting-ones-are-not-stopped",
+        without="A job that waits for a slot is given back where its end is asked for or its lock is lost.",
+        promise=Promise.ENDED,
+        edits=edit(
+            CREW, "        self._give_back_waiting(lambda one, _came_at: concerns(one))\n", ""
+        ),
+        tests=(
+            INHAND + "test_a_job_that_waits_ends_cancelled_where_its_end_is_asked_for",
+            INHAND + "test_a_job_that_waits_is_not_begun_once_its_lock_is_lost",
+        ),
+    ),
+    Mutant(
+        name="drain-keeps-what-waits",
+        without="A worker that stops gives back at once what it has not begun.",
+        promise=Promise.ENDED,
+        edits=edit(PILLAR, "        self.crew.give_back_waiting()\n", ""),
+        tests=(INHAND + "test_at_a_drain_what_waits_is_given_back_while_what_runs_ends",),
+    ),
+    Mutant(
+        name="jobs-share-a-context",
+        without="No job sees the context variables that another has set.",
+        promise=Promise.FENCED,
+        edits=edit(CREW, "context=self._context.copy()", "context=self._context"),
+        tests=(INHAND + "test_no_job_sees_what_the_one_before_it_in_its_slot_has_set",),
     ),
     Mutant(
         name="start-while-stopping",
         without="What a claim brings to a worker that stops is not begun.",
         promise=Promise.ENDED,
         edits=edit(
-            PILLAR,
-            "if self.process.stopping.is_set() or not self.holdings.trusts(claimed.lock_token):",
-            "if not self.holdings.trusts(claimed.lock_token):",
+            CREW,
+            "if stopping or one.lock_token not in trusted:",
+            "if one.lock_token not in trusted:",
         ),
         tests=(DRAIN + "test_what_a_claim_in_flight_brings_is_released_unharmed",),
     ),
@@ -161,8 +203,8 @@ WORKER = [
         promise=Promise.STOPPED,
         edits=edit(
             PILLAR,
-            "        self._stop(Why.LOST, lambda attempt: attempt.claimed.lock_token in lost)\n",
-            "        del lost\n",
+            "            self.crew.stop(Why.LOST, lambda claimed: claimed.lock_token in lost)\n",
+            "            pass\n",
         ),
         tests=(BEATING + "test_a_job_whose_lock_was_lost_is_cancelled",),
     ),
@@ -231,8 +273,8 @@ WORKER = [
         )
         + edit(
             "sql/pillars/jobs/put_back.sql",
-            "where not exists (select from gone where",
-            "where false and not exists (select from gone where",
+            "member.job_id and job.lock_token = lock.lock_token)",
+            "member.job_id and job.lock_token = lock.lock_token where false)",
         ),
         tests=(UNKNOWN + "test_only_the_unheld_part_of_a_claim_is_given_back",),
     ),
@@ -297,8 +339,8 @@ WORKER = [
         promise=Promise.CLAIMED,
         edits=edit(
             FINISHING,
-            "unsettled: Sequence[Settling] = [replace(one, again=True) for one in group]",
-            "unsettled: Sequence[Settling] = []",
+            "unsettled = [replace(one, again=True) for one in group]",
+            "unsettled = []",
         ),
         tests=(FINISHER + "test_outcomes_survive_a_database_that_is_away",),
     ),
@@ -328,7 +370,11 @@ WORKER = [
         name="busy-is-lost",
         without="A row that another holds for a moment is asked for again.",
         promise=Promise.CLAIMED,
-        edits=edit(FINISHING, "        return busy\n", "        return []\n"),
+        edits=edit(
+            FINISHING,
+            'return [one for one, answer in judged if answer.answer == "busy"]',
+            "return []",
+        ),
         tests=(FINISHER + "test_what_is_busy_is_asked_again_and_is_in_nobodys_way",),
     ),
     Mutant(
@@ -355,8 +401,8 @@ WORKER = [
         promise=Promise.FENCED,
         edits=edit(
             ATTEMPTS,
-            'if self.job.kind == "async" or why is Why.DRAIN:',
-            "if self.job.kind or why is Why.DRAIN:",
+            'if not again and (self.job.kind == "async" or why is Why.DRAIN):',
+            "if not again:",
         ),
         tests=(ATTEMPT + "TestStopping::test_a_thread_is_left_to_itself_only_at_a_drain",),
     ),

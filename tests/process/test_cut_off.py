@@ -14,6 +14,9 @@ from process.work import done, ended_as, history, hold, lines, quick, runs, sit
 from support import ask, until
 
 JOBS = 20
+ONE_DONE = (
+    b"\0\0\0\4\0\0\0\1" + b"\xff" * 12
+)  # a finish says: one was moved, and of no other is there anything to say
 
 
 async def serves_on(worker: App, *, other: App) -> None:
@@ -97,7 +100,7 @@ async def test_an_outcome_whose_answer_is_swallowed_is_told_once(
         handle = await hold.enqueue(str(log), str(gate))
         await until(lambda: runs(log) == ["began 1"])
         if arrived:
-            relay.blackhole_at(answered=b"\0\0\0\4done")
+            relay.blackhole_at(answered=ONE_DONE)
         else:
             relay.blackhole_at(asked=handle._id.bytes)
         gate.touch()

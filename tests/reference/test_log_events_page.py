@@ -74,7 +74,8 @@ def of_attempts() -> list[Logged]:
     with structlog.testing.capture_logs() as lines:
         for outcome in OUTCOMES:
             for lost in (False, True):
-                tell_ended(Settling(_record(attempt, outcome)), Tally(), lost=lost)
+                settled = Settling(_record(attempt, outcome))
+                tell_ended(settled, Tally(), log.get("pillars.worker"), lost=lost)
     return captured("pillars.worker", lines)
 
 

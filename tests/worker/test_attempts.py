@@ -99,7 +99,10 @@ def attempt_of(
 
 
 async def outcome_of(job: Job[..., Any], payload: str = "{}", **claimed: Any) -> Outcome:
-    return await attempt_of(job, payload, **claimed).run()
+    attempt = attempt_of(job, payload, **claimed)
+    running = asyncio.create_task(attempt.run())
+    attempt.heed_deadline()
+    return await running
 
 
 @pytest.mark.parametrize("which", [raising, raising_sync])

@@ -1,6 +1,7 @@
 """The claimer's turn: how much it asks for, of what kind, from where, and what it makes good."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,12 +47,14 @@ class Desk:
         self.holdings = Holdings(settings.trust)
         self.started: list[Claimed] = []
         self.claimer = Claimer(
-            self.process, {"work": work, "sync": sync}, self.slots, self.holdings, start=self._start
-        )
+            self.process, {"work": work, "sync": sync}, self.slots, self.holdings,
+            on_claimed=self._start,
+        )  # fmt: skip
 
-    def _start(self, claimed: Claimed) -> None:
-        self.started.append(claimed)
-        self.slots.take("thread" if claimed.name == "sync" else "async", claimed.queue)
+    def _start(self, claimed: Sequence[Claimed]) -> None:
+        self.started += claimed
+        for one in claimed:
+            self.slots.take("thread" if one.name == "sync" else "async", one.queue)
 
     def end(self, claimed: Claimed) -> None:
         self.slots.free_up("thread" if claimed.name == "sync" else "async", claimed.queue)

@@ -104,10 +104,6 @@ async def test_a_job_that_holds_the_loop_is_judged_by_its_deadline(
     desk: Desk, blocked: float, overdue: float | None, ended: list[int]
 ) -> None:
     holding = attempt(lambda: watch_from_a_thread(desk), overdue=overdue)
-    if (
-        overdue is not None and overdue > 0
-    ):  # it blocks: its cancellation finds no turn to be heard in
-        holding._scope.deadline = float("inf")
     desk.blocked(blocked)
     await holding.run()
     assert desk.ended == ended

@@ -34,5 +34,9 @@ from (
     select (select count(*) from locked) as picked, (select count(*) from locked) as locked, pillars.now() as now,
            null::timestamptz as next_run_at, clock_timestamp() - statement_timestamp() as took
 ) counted
-left join taken on true
-order by taken.priority desc, taken.run_at, taken.job_id
+left join taken on false
+union all
+select null, null, null, null, null, taken.job_id, taken.name, taken.queue, taken.priority, taken.run_at, taken.payload, taken.context,
+       taken.attempt, taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at, taken.lock_token
+from taken
+order by picked nulls last, priority desc, run_at, job_id

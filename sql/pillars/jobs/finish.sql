@@ -1,13 +1,15 @@
--- Move ended jobs to the history, each fenced by its lock_token, and answer for each: done; busy (ours by a plain read, but another holds
--- its row: ask again); lost (not ours any more, nothing was written); completed (a repeat finds that it had completed inside a transaction
--- of its own). A repeat recognises itself by finished_jobs.lock_token.
+-- Move ended jobs to the history, each fenced by its lock_token. Answers how many were moved, and says of each other job: busy (ours by a
+-- plain read, but another holds its row: ask again); lost (not ours any more, nothing was written); of a repeat, which recognises itself
+-- by finished_jobs.lock_token: done, or completed (inside a transaction of its own).
 --
 -- Locks rows of jobs in job_id order, waiting for none; what the delete returned is done, and nothing else. The locks row of a claim whose
 -- last jobs these are goes where no job bears its token but those just removed. Rides the primary key of jobs.
--- $1 worker, $2 job_ids, $3 tokens, $4 states, $5 results, $6 errors, $7 tracebacks, $8 keeps, $9 tokens of claims that end here,
--- $10 whether this is a repeat.
+-- $1 worker, $2 job_ids, $3 tokens, $4 states (null: completed), $5 results, $6 errors, $7 tracebacks, $8 keeps (null: full), each of $4 to $8
+-- null where it is so for all, $9 tokens of claims that end here, $10 whether this is a repeat.
 with outcomes as materialized (
-    select outcome.* from unnest($2::uuid[], $3::bigint[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[])
+    select outcome.job_id, outcome.lock_token, coalesce(outcome.state, 'completed') as state, outcome.result, outcome.error,
+           outcome.traceback, coalesce(outcome.keep, 'full') as keep
+    from unnest($2::uuid[], $3::bigint[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[])
         outcome (job_id, lock_token, state, result, error, traceback, keep)
 ), locked as materialized (
     select held.place from (select outcomes.job_id, outcomes.lock_token from outcomes order by outcomes.job_id) outcome
@@ -44,19 +46,29 @@ with outcomes as materialized (
     where lock.ctid = any(array(
               select ending.ctid from pillars.locks ending where ending.lock_token = any($9::bigint[]) for update skip locked))
       and not exists (
-          select from unnest(lock.job_ids) member (job_id)
-          join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token
-          where not exists (select from removed where removed.job_id = job.job_id))
+          select from (select unnest(lock.job_ids) as job_id except select removed.job_id from removed) member
+          join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token)
+), unmoved as materialized (
+    select outcome.job_id, outcome.lock_token, outcome.state, outcome.keep from outcomes outcome
+    where not exists (
+        select from removed where removed.job_id = outcome.job_id and removed.lock_token = outcome.lock_token)
 )
-select outcome.job_id, outcome.lock_token,
-       case when removed.job_id is not null then 'done'
-            when exists (select from pillars.jobs job
-                         where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token) then 'busy'
-            when $10::boolean and exists (select from pillars.finished_jobs ended
-                         where ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token)
-                 then coalesce((select 'completed' from pillars.finished_jobs ended
-                                where ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token
-                                  and ended.state = 'completed' and outcome.state <> 'completed'), 'done')
-            when $10::boolean and (outcome.keep = 'none' or (outcome.keep = 'failed' and outcome.state = 'completed')) then 'done'
-            else 'lost' end as answer
-from outcomes outcome left join removed on removed.job_id = outcome.job_id and removed.lock_token = outcome.lock_token
+select counted.done, other.job_id, other.lock_token, other.answer
+from (select count(*)::integer as done from removed) counted
+left join (
+    select unmoved.job_id, unmoved.lock_token,
+           case when held.job_id is not null then 'busy'
+                when ended.state = 'completed' and unmoved.state <> 'completed' then 'completed'
+                when ended.state is not null then 'done'
+                when $10::boolean and (unmoved.keep = 'none' or (unmoved.keep = 'failed' and unmoved.state = 'completed')) then 'done'
+                else 'lost' end as answer
+    from unmoved
+    left join lateral (
+        select job.job_id from pillars.jobs job
+        where job.job_id = unmoved.job_id and job.lock_token = unmoved.lock_token limit 1
+    ) held on true
+    left join lateral (
+        select before.state from pillars.finished_jobs before
+        where $10::boolean and before.job_id = unmoved.job_id and before.lock_token = unmoved.lock_token limit 1
+    ) ended on true
+) other on true

@@ -52,9 +52,8 @@ with outcomes as materialized (
     where lock.ctid = any(array(
               select ending.ctid from pillars.locks ending where ending.lock_token = any($10::bigint[]) for update skip locked))
       and not exists (
-          select from unnest(lock.job_ids) member (job_id)
-          join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token
-          where not exists (select from gone where gone.job_id = job.job_id))
+          select from (select unnest(lock.job_ids) as job_id except select gone.job_id from gone) member
+          join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token)
 ), woken as materialized (
     select pg_notify('pillars', released.queue) from (
         select distinct returned.queue from returned
@@ -63,15 +62,25 @@ with outcomes as materialized (
 )
 select outcome.job_id, outcome.lock_token,
        case when gone.job_id is not null then 'done'
-            when exists (select from pillars.jobs job
-                         where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token) then 'busy'
-            when $11::boolean and exists (select from pillars.attempts noted_before
-                         where noted_before.job_id = outcome.job_id and noted_before.lock_token = outcome.lock_token) then 'done'
-            when $11::boolean and exists (select from pillars.finished_jobs ended
-                         where ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token
-                           and ended.state = 'completed') then 'completed'
+            when held.job_id is not null then 'busy'
+            when noted_before.job_id is not null then 'done'
+            when ended_before.job_id is not null then 'completed'
             else 'lost' end as answer,
        returned.run_at - pillars.now() as run_in, (select count(*) from woken) as woken
 from outcomes outcome
 left join gone on gone.job_id = outcome.job_id and gone.lock_token = outcome.lock_token
 left join returned on returned.job_id = outcome.job_id and returned.lock_token = outcome.lock_token
+left join lateral (
+    select job.job_id from pillars.jobs job
+    where gone.job_id is null and job.job_id = outcome.job_id and job.lock_token = outcome.lock_token limit 1
+) held on true
+left join lateral (
+    select attempt.job_id from pillars.attempts attempt
+    where gone.job_id is null and $11::boolean
+      and attempt.job_id = outcome.job_id and attempt.lock_token = outcome.lock_token limit 1
+) noted_before on true
+left join lateral (
+    select ended.job_id from pillars.finished_jobs ended
+    where gone.job_id is null and $11::boolean and ended.state = 'completed'
+      and ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token limit 1
+) ended_before on true
