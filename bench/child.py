@@ -29,3 +29,9 @@ async def gate() -> None:
     begun()
     if not await asyncio.to_thread(sys.stdin.readline):
         raise EOFError("the benchmark has gone")
+
+
+async def done(**facts: Any) -> None:
+    """Say what was done, and stay until the bench has looked: who leaves takes connections and their processor time along."""
+    say(**facts)
+    await asyncio.to_thread(sys.stdin.readline)

@@ -1,4 +1,4 @@
-"""Marks of jobs in memory that processes share: how often each job's code was run, and when it first was."""
+"""Marks of jobs in memory that processes share: how often each job's code was run, and when it last was."""
 
 import mmap
 import os
@@ -18,7 +18,7 @@ class Marks:
         self.jobs = jobs
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 0)
-        self._times = memoryview(self._map)[self._start :].cast("q")
+        self._times = memoryview(self._map)[_start(jobs) :].cast("q")
 
     @classmethod
     def create(cls, path: Path, jobs: int) -> Self:
@@ -46,25 +46,29 @@ class Marks:
         self._times[number] = time.time_ns()
         self._map[number] += 1
 
-    def ran(self) -> int:
-        """How many jobs were run at least once."""
-        return self.jobs - self._map[: self.jobs].count(0)
+    def ran(self, first: int | None = None) -> int:
+        """How many jobs were run at least once, of all or of the first so many."""
+        counts = self._map[: self.jobs if first is None else first]
+        return len(counts) - counts.count(0)
 
     def times(self) -> list[int]:
         return self._times.tolist()
 
-    def check(self) -> None:
-        """Raise where a job was not run, or was run twice."""
+    def check(self, *numbers: range) -> None:
+        """Raise unless each of these jobs (of all, where none are named) was run once, and no other was run."""
         counts = self._map[: self.jobs]
-        once = counts.count(1)
-        if once != self.jobs:
-            raise AssertionError(
-                f"of {self.jobs} jobs {once} were run once, {counts.count(0)} never"
-            )
+        wanted = numbers or (range(self.jobs),)
+        once = sum(counts[part.start : part.stop].count(1) for part in wanted)
+        jobs = sum(map(len, wanted))
+        if once != jobs or self.ran() != jobs:
+            raise AssertionError(f"of {jobs} jobs {once} were run once; {self.ran()} were run")
 
-    @property
-    def _start(self) -> int:
-        return _start(self.jobs)
+    def check_none_twice(self) -> None:
+        """Raise where a job was run twice; some may not have been run."""
+        counts = self._map[: self.jobs]
+        twice = len(counts) - counts.count(0) - counts.count(1)
+        if twice:
+            raise AssertionError(f"{twice} jobs were run more than once")
 
 
 def _start(jobs: int) -> int:

@@ -15,10 +15,13 @@ import anyio
 import msgspec
 
 HERE = Path(__file__).parent
+PACKAGE = __package__ or "bench"  # pillars.bench where it was installed with the wheel
+ROOT = HERE.parents[PACKAGE.count(".")]  # where that package is imported from
 PROJECT = HERE / "project"
 START = 30.0  # seconds
 LOOK = 0.01  # seconds
-LONGEST = 600.0  # seconds for one answer
+LONGEST = 7200.0  # seconds for one answer
+LINE = 1 << 24  # bytes of one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +57,25 @@ class Program:
 
 @asynccontextmanager
 async def program(
-    module: str, role: str, *, environ: dict[str, str] | None = None, **arguments: Any
+    module: str,
+    role: str,
+    *,
+    environ: dict[str, str] | None = None,
+    python: str = sys.executable,
+    **arguments: Any,
 ) -> AsyncIterator[Program]:
     """Start `python -m bench.<module> <role>` and wait until it is ready."""
-    words = ["-m", f"{__package__}.{module}", role, msgspec.json.encode(arguments).decode()]
+    words = ["-m", f"{PACKAGE}.{module}", role, msgspec.json.encode(arguments).decode()]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *words, env=_environ(environ or {}), cwd=HERE.parent,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        python, *words, env=environ_of(environ or {}), cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE,
     )  # fmt: skip
     started = Program(process)
     try:
         await started.answer(START)
         yield started
     finally:
-        await _end(process)
+        await end(process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +92,31 @@ class Pillar:
 
 @asynccontextmanager
 async def pillar(
-    folder: Path, url: str, *words: str, environ: dict[str, str] | None = None, project: Path = PROJECT
+    folder: Path,
+    url: str,
+    *words: str,
+    environ: dict[str, str] | None = None,
+    project: Path = PROJECT,
 ) -> AsyncIterator[Pillar]:
     """Start `app` with these words and wait until it says that it is ready."""
     log = folder / f"{words[0]}-{len(list(folder.glob('*.log')))}.log"
-    settings = {"DATABASE_URL": url, "PILLARS_ENV": "prod", "LOG_FORMAT": "json"} | (environ or {})
+    settings = settings_of(url) | (environ or {})
     port = free_port()
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "pillars", *words, *_health(words[0], port), env=_environ(settings), cwd=project,
+            sys.executable, "-m", "pillars", *words, *_health(words[0], port), env=environ_of(settings), cwd=project,
             stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
     try:
         await _until_ready(process, port, log)
         yield Pillar(process, log)
     finally:
-        await _end(process)
+        await end(process)
+
+
+def settings_of(url: str) -> dict[str, str]:
+    """What every pillar is told."""
+    return {"DATABASE_URL": url, "PILLARS_ENV": "prod", "HOST": "127.0.0.1", "LOG_FORMAT": "json"}
 
 
 def free_port() -> int:
@@ -132,7 +149,7 @@ async def _is_ready(port: int) -> bool:
     return b" 200 " in status
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGTERM)
         with anyio.move_on_after(10):
@@ -142,10 +159,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _environ(more: dict[str, str]) -> dict[str, str]:
+def environ_of(more: dict[str, str]) -> dict[str, str]:
     """A clean environment: what the shell has set for other things changes no figure."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(HERE.parent), **more}
+    return {**kept, "PYTHONPATH": str(ROOT), "BENCH_PACKAGE": PACKAGE, **more}
 
 
 def pids(started: Sequence[Program | Pillar]) -> list[int]:

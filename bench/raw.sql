@@ -27,6 +27,10 @@ create index on raw.history using brin (job_id);
 -- $1 job_id, $2 payload
 insert into raw.jobs (job_id, queue, priority, run_at, payload) values ($1, 'default', 0, now(), $2)
 
+-- name: insert_due
+-- $1 job_id, $2 payload, $3 run_at
+insert into raw.jobs (job_id, queue, priority, run_at, payload) values ($1, 'default', 0, $3, $2)
+
 -- name: insert_and_notify
 -- $1 job_id, $2 payload
 with stored as (
@@ -52,6 +56,3 @@ with done as (
 )
 insert into raw.history (job_id, payload, attempt, started_at)
 select done.job_id, done.payload, done.attempt, done.locked_at from done
-
--- name: left
-select exists (select from raw.jobs) as some
