@@ -1,14 +1,14 @@
 """What can be said to `app bench`, and to `python -m bench`."""
 
 import asyncio
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from pillars.errors import PillarsError, Unknown
+from pillars.cli.ending import DONE, FAILED, Misuse, ending
+from pillars.errors import Unknown
 
 from .machine import Run
 from .measurements import Measurements
@@ -23,7 +23,9 @@ from .workloads import WORKLOADS
 HERE = Path(__file__).parent
 IN_CHECKOUT = (HERE.parent / "pyproject.toml").exists()
 RESULTS = HERE / "results.jsonl" if IN_CHECKOUT else Path("bench-results.jsonl")
-DONE, FAILED, USAGE = 0, 1, 2
+
+Chosen = Sequence[tuple[Workload, Sequence[str]]]
+"""Workloads with the names of those contenders that are to be measured."""
 
 
 class UnknownWorkload(Unknown):
@@ -33,15 +35,9 @@ class UnknownWorkload(Unknown):
 
 
 class UnknownContender(Unknown):
-    """There is no such contender."""
+    """There is no such contender in these workloads."""
 
     thing = "contender"
-
-
-class Refusal(click.ClickException):
-    """What was asked cannot be done: one line, exit code 2."""
-
-    exit_code = USAGE
 
 
 class Words(click.Group):
@@ -65,80 +61,95 @@ json_option = click.option(
     epilog="\b\n" + "\n".join(f"{one.name:<10}{one.does}" for one in WORKLOADS.values()),
 )
 def main() -> None:
-    """Measure this runtime beside a bare asyncpg program, on a fresh Postgres of its own. Without a command: run."""
+    """Measure this runtime beside a bare asyncpg program, on a fresh Postgres of its own.
+
+    Workloads may be named without a command: app bench drain latency. Without any word all are measured.
+    """
 
 
 @main.command()
 @click.argument("workloads", nargs=-1, metavar="[WORKLOAD]...")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="How often each contender has its turn.")  # fmt: skip
-@click.option("--scale", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Fewer jobs and seconds, for trying out.")  # fmt: skip
-@click.option("--contender", "words", multiple=True, metavar="NAME", help="Only this contender; may be repeated.")  # fmt: skip
+@click.option(
+    "--rounds", type=click.IntRange(1), default=3, show_default=True,
+    help="How often each contender has its turn.",
+)  # fmt: skip
+@click.option(
+    "--scale", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
+    help="Fewer jobs and seconds, for trying out.",
+)  # fmt: skip
+@click.option(
+    "--contender", "contenders", multiple=True, metavar="NAME",
+    help="Only this contender; may be repeated.",
+)  # fmt: skip
 @json_option
+@ending
 def run(
-    workloads: Sequence[str], rounds: int, scale: float, words: Sequence[str], path: Path
-) -> None:
-    """Measure these workloads, or all; every measurement is kept as a JSON line, and a report ends the run."""
-    try:
-        chosen = [(one, _contenders(one, words)) for one in _chosen(workloads)]
-        require_programs()
-    except PillarsError as error:
-        raise Refusal(str(error)) from error
-    records = _run(chosen, rounds=rounds, scale=scale, path=path)
+    *, workloads: Sequence[str], rounds: int, scale: float, contenders: Sequence[str], path: Path
+) -> int:
+    """Measure workloads; each measurement is kept, and a report ends the run."""
+    chosen = choose(workloads, contenders)
+    require_programs()
+    records = _measure(chosen, rounds=rounds, scale=scale, path=path)
     click.echo("\n" + "\n".join(report_of(Measurements(records))))
-    sys.exit(FAILED if any(one.failed for one in records) else DONE)
+    return FAILED if any(one.failed for one in records) else DONE
 
 
 @main.command()
 @json_option
-@click.option("--publish", "published", is_flag=True, help="Write docs/benchmarks.md, and the JSON lines beside it.")  # fmt: skip
-def report(path: Path, *, published: bool) -> None:
-    """Say again what was measured: of every workload its newest run."""
+@click.option(
+    "--publish", "published", is_flag=True,
+    help="Write docs/benchmarks.md of this checkout, and the JSON lines beside it.",
+)  # fmt: skip
+@ending
+def report(*, path: Path, published: bool) -> int:
+    """Say again what was measured: of each workload its newest run."""
     if not path.exists():
-        raise Refusal(f"there is no {path}: run the benchmarks first, or name a file by --json")
+        raise Misuse(f"there is no {path}; measure first, or name a file: --json PATH")
     measurements = Measurements(read(path))
-    if not published:
-        click.echo("\n".join(report_of(measurements)))
-        return
-    try:
+    if published:
         publish(measurements)
-    except PillarsError as error:
-        raise Refusal(str(error)) from error
-    click.echo(f"written: {PAGE}")
+        click.echo(f"written: {PAGE}")
+    else:
+        click.echo("\n".join(report_of(measurements)))
+    return DONE
 
 
-def _chosen(names: Sequence[str]) -> list[Workload]:
-    for name in names:
+def choose(workloads: Sequence[str], contenders: Sequence[str]) -> Chosen:
+    """The workloads of these names, or all; of each the contenders of these names, or all."""
+    for name in workloads:
         if name not in WORKLOADS:
             raise UnknownWorkload.among(name, WORKLOADS)
-    return [one for name, one in WORKLOADS.items() if name in names or not names]
+    named = [one for name, one in WORKLOADS.items() if name in workloads or not workloads]
+    known = {name for one in named for name in one.contenders}
+    for name in contenders:
+        if name not in known:
+            raise UnknownContender.among(name, sorted(known))
+    chosen = [
+        (one, [name for name in one.contenders if name in contenders or not contenders])
+        for one in named
+    ]
+    return [(one, names) for one, names in chosen if names]
 
 
-def _contenders(workload: Workload, words: Sequence[str]) -> list[str]:
-    for word in words:
-        if word not in workload.contenders:
-            raise UnknownContender.among(word, workload.contenders)
-    return [name for name in workload.contenders if name in words or not words]
-
-
-def _run(
-    chosen: Sequence[tuple[Workload, Sequence[str]]], *, rounds: int, scale: float, path: Path
-) -> list[Record]:
+def _measure(chosen: Chosen, *, rounds: int, scale: float, path: Path) -> list[Record]:
     records = list[Record]()
 
     def keep(record: Record) -> None:
         records.append(record)
         append(path, record)
-        click.echo(live(record, rounds))
+        click.echo(live(record))
 
     async def play_all(started: Server, folder: Path) -> None:
-        run = Run.begin(postgres=await started.version(), scale=scale)
+        this = Run.begin(postgres=await started.version(), scale=scale)
         bench = Bench(started, folder, scale=scale)
-        for workload, contenders in chosen:
-            await play(bench, run, workload, contenders, rounds=rounds, keep=keep)
+        for workload, names in chosen:
+            await play(bench, this, workload, names, rounds=rounds, keep=keep)
 
     with tempfile.TemporaryDirectory(prefix="pillars-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # the user that Postgres runs as, where we are root, passes through
+        folder.chmod(
+            0o711
+        )  # where we are root, Postgres runs as another user, who must pass through
         with server(folder / "postgres") as started:
             asyncio.run(play_all(started, folder))
     return records

@@ -22,9 +22,9 @@ def report(measurements: Measurements) -> list[str]:
     ]  # fmt: skip
 
 
-def live(record: Record, rounds: int) -> str:
+def live(record: Record) -> str:
     """One measurement on one line, as it comes."""
-    head = f"{record.workload:<9} {record.contender:<32} {record.round}/{rounds}"
+    head = f"{record.workload:<9} {record.contender:<32} round {record.round}"
     if record.failed is not None:
         return f"{head}  FAILED  {record.failed}"
     told = (f"{label(name)} {shown(name, value)}" for name, value in record.numbers().items())

@@ -92,6 +92,7 @@ def server(folder: Path) -> Iterator[Server]:
     cluster = embedded.cluster(folder, settings=SETTINGS)
     try:
         with embedded.start(cluster) as started:
+            # Of the postmaster, in the first line.
             pid = int((cluster.data / "postmaster.pid").read_text("utf-8").split("\n", 1)[0])
             yield Server(started.url, pid)
     finally:
