@@ -14,7 +14,7 @@ from .machine import Run
 from .measurements import Measurements
 from .page import PAGE, publish
 from .records import Record, append, read
-from .report import live, report as report_of
+from .report import head, report as report_of, told
 from .rounds import play
 from .running import Bench, Workload
 from .server import Server, require_programs, server
@@ -137,13 +137,16 @@ def _measure(chosen: Chosen, *, rounds: int, scale: float, path: Path) -> list[R
     def keep(record: Record) -> None:
         records.append(record)
         append(path, record)
-        click.echo(live(record))
+        click.echo(told(record))
+
+    def begin(workload: str, contender: str, number: int) -> None:
+        click.echo(head(workload, contender, number), nl=False)
 
     async def play_all(started: Server, folder: Path) -> None:
         this = Run.begin(postgres=await started.version(), scale=scale)
         bench = Bench(started, folder, scale=scale)
         for workload, names in chosen:
-            await play(bench, this, workload, names, rounds=rounds, keep=keep)
+            await play(bench, this, workload, names, rounds=rounds, begin=begin, keep=keep)
 
     with tempfile.TemporaryDirectory(prefix="pillars-bench-") as name:
         folder = Path(name)

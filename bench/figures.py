@@ -1,4 +1,4 @@
-"""Figures in words. A figure's name ends in its unit: `worker_cpu_us` is shown as "worker cpu 35.2 µs"."""
+"""Figures in words. A figure's name ends in its unit: `worker_cpu_us` is shown as "worker CPU 35.2 µs"."""
 
 UNITS = {
     "_per_s": "/s",
@@ -11,9 +11,13 @@ UNITS = {
 }
 
 
+ABBREVIATIONS = {"cpu", "rss", "wal"}
+
+
 def label(name: str) -> str:
     """What a figure is, without its unit."""
-    return name.removesuffix(_ending(name)).replace("_", " ")
+    words = name.removesuffix(_ending(name)).split("_")
+    return " ".join(word.upper() if word in ABBREVIATIONS else word for word in words)
 
 
 def unit(name: str) -> str:

@@ -22,13 +22,18 @@ def report(measurements: Measurements) -> list[str]:
     ]  # fmt: skip
 
 
-def live(record: Record) -> str:
-    """One measurement on one line, as it comes."""
-    head = f"{record.workload:<9} {record.contender:<32} round {record.round}"
+def head(workload: str, contender: str, number: int) -> str:
+    """What is being measured: the beginning of its line."""
+    return f"{workload:<9} {contender:<32} round {number}  "
+
+
+def told(record: Record) -> str:
+    """What was measured: the rest of the line."""
     if record.failed is not None:
-        return f"{head}  FAILED  {record.failed}"
-    told = (f"{label(name)} {shown(name, value)}" for name, value in record.numbers().items())
-    return f"{head}  {', '.join(told)}"
+        return f"FAILED  {record.failed}"
+    return ", ".join(
+        f"{label(name)} {shown(name, value)}" for name, value in record.numbers().items()
+    )
 
 
 def ratios(measurements: Measurements) -> list[str]:

@@ -6,6 +6,8 @@ from .machine import Run
 from .records import Record
 from .running import Bench, Measure, Workload
 
+Begin = Callable[[str, str, int], None]
+"""Told what is measured next: workload, contender, round."""
 Keep = Callable[[Record], None]
 
 
@@ -16,11 +18,13 @@ async def play(
     contenders: Sequence[str],
     *,
     rounds: int,
+    begin: Begin,
     keep: Keep,
 ) -> None:
     """Measure the contenders of a workload, in every round each once."""
     for number in range(1, min(rounds, workload.rounds or rounds) + 1):
         for name in _turns(contenders, number):
+            begin(workload.name, name, number)
             keep(await _measured(bench, run, workload, name, number))
 
 

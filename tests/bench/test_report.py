@@ -8,7 +8,7 @@ from bench import page
 from bench.figures import label, shown
 from bench.measurements import Measurements
 from bench.records import Record, read
-from bench.report import live, report
+from bench.report import report, told
 from bench.running import Workload
 from bench.workloads import WORKLOADS
 from made_up import rates, record, run
@@ -26,17 +26,17 @@ FAILED = Record(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "words"),
     [
         ("jobs_per_s", 20123.4, "jobs 20,123/s"),
-        ("worker_cpu_us", 35.21, "worker cpu 35.2 µs"),
+        ("worker_cpu_us", 35.21, "worker CPU 35.2 µs"),
         ("start_p99_ms", 4.1, "start p99 4.10 ms"),
         ("statements", 0.0212, "statements 0.021"),
         ("jobs_growth", 0, "jobs growth 0.00"),
     ],
 )
-def test_a_figure_is_told_with_its_unit(name: str, value: float, told: str) -> None:
-    assert f"{label(name)} {shown(name, value)}" == told
+def test_a_figure_is_told_with_its_unit(name: str, value: float, words: str) -> None:
+    assert f"{label(name)} {shown(name, value)}" == words
 
 
 def test_a_report_has_ratios_first_then_figures_then_what_it_is_held_to() -> None:
@@ -51,7 +51,7 @@ def test_a_measurement_that_failed_is_told_and_makes_no_figure() -> None:
     measurements = Measurements([*DRAINS, FAILED])
     assert "- drain, pillars, round 3: AssertionError: 1 lost" in report(measurements)
     assert measurements.by_round("drain", "pillars", "jobs_per_s") == {1: 90, 2: 96}
-    assert "FAILED  AssertionError: 1 lost" in live(FAILED)
+    assert "FAILED  AssertionError: 1 lost" in told(FAILED)
 
 
 def test_a_contender_that_no_workload_names_is_compared_with_the_first() -> None:
@@ -100,12 +100,12 @@ def test_without_a_page_or_its_marks_nothing_is_written(tmp_path: Path, text: st
 
 def test_the_page_says_what_the_lines_beside_it_say() -> None:
     _, _, rest = page.PAGE.read_text("utf-8").partition(page.BEGIN)
-    told, end, _ = rest.partition(page.END)
+    written, end, _ = rest.partition(page.END)
     assert end
     if page.LINES.exists():
-        assert told.strip() == "\n".join(page.generated(Measurements(read(page.LINES)))).strip()
+        assert written.strip() == "\n".join(page.generated(Measurements(read(page.LINES)))).strip()
     else:
-        assert "Nothing has been published yet" in told
+        assert "Nothing has been published yet" in written
 
 
 def test_the_page_tells_of_every_workload() -> None:

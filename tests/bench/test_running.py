@@ -34,7 +34,12 @@ async def lost(_bench: Bench) -> Figures:
 async def played(workload: Workload, *, rounds: int) -> list[Record]:
     kept = list[Record]()
     bench: Any = None  # these contenders need none
-    await play(bench, run(), workload, list(workload.contenders), rounds=rounds, keep=kept.append)
+    begun = list[tuple[str, str, int]]()
+    await play(
+        bench, run(), workload, list(workload.contenders), rounds=rounds,
+        begin=lambda *what: begun.append(what), keep=kept.append,
+    )  # fmt: skip
+    assert begun == [(one.workload, one.contender, one.round) for one in kept]
     return kept
 
 
