@@ -27,11 +27,9 @@ class Measurements:
         )
 
     def of(self, workload: str, contender: str) -> list[Record]:
-        """The measurements of a contender that did not fail, a record a round."""
+        """The measurements of a contender, one a round; those that failed have no figures."""
         return [
-            one
-            for one in self.records
-            if (one.workload, one.contender, one.failed) == (workload, contender, None)
+            one for one in self.records if (one.workload, one.contender) == (workload, contender)
         ]
 
     def by_round(self, workload: str, contender: str, figure: str) -> dict[int, float]:

@@ -14,13 +14,14 @@ def test_a_ratio_is_of_the_same_round() -> None:
 
 
 def test_a_round_that_only_one_has_measured_makes_no_ratio() -> None:
-    seen = Measurements(rates("drain", raw=[100], pillars=[50, 1]))
+    late = record("drain", "pillars", {"jobs_per_s": 50}, number=2)
+    seen = Measurements([*rates("drain", raw=[10, 100]), late])
     assert seen.ratio("drain", "pillars", "raw", "jobs_per_s") == Spread(0.5, 0.5, 0.5)
     assert seen.ratio("drain", "pillars", "nobody", "jobs_per_s") is None
 
 
 def test_of_each_workload_the_newest_run_counts_alone() -> None:
-    old = [record(name, "raw", {"jobs_per_s": 1}) for name in ("drain", "bulk")]
+    old = [*rates("drain", raw=[1, 1]), *rates("bulk", raw=[1, 1])]
     new = [record("drain", "raw", {"jobs_per_s": 2}, of=2)]
     seen = Measurements([*old, *new])
     assert seen.figure("drain", "raw", "jobs_per_s") == Spread(2, 2, 2)
