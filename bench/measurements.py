@@ -13,8 +13,8 @@ class Measurements:
         self.records: Sequence[Record] = newest(records)
 
     @property
-    def workloads(self) -> list[str]:
-        return list(dict.fromkeys(one.workload for one in self.records))
+    def workloads(self) -> set[str]:
+        return {one.workload for one in self.records}
 
     @property
     def failures(self) -> list[Record]:

@@ -38,7 +38,7 @@ def lines(
     return _chart(
         "xychart-beta",
         f'title "{title}"',
-        f'x-axis "{axes[0]}" 0 --> {until:g}',
+        f'x-axis "{axes[0]}" 0 --> {_plain(until)}',
         f'y-axis "{axes[1]}" 0 --> {_above(max(map(max, thinned)))}',
         *(f"line {_listed(course)}" for course in thinned),
     )
@@ -85,11 +85,16 @@ def _chart(kind: str, *told: str) -> list[str]:
 
 
 def _listed(values: Sequence[float]) -> str:
-    return f"[{', '.join(f'{value:.4g}' for value in values)}]"
+    return f"[{', '.join(map(_plain, values))}]"
+
+
+def _plain(value: float) -> str:
+    """Mermaid reads no exponents."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3f}"
 
 
 def _above(most: float) -> str:
-    return f"{most * 1.1 or 1:.2g}"
+    return _plain(most * 1.1 or 1)
 
 
 def _thinned(course: Sequence[float]) -> Sequence[float]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from .figures import label, shown, unit
 from .measurements import Measurements
 from .records import Record
+from .running import Workload
 from .tables import table
 from .targets import TARGETS, Judged, spread
 from .workloads import WORKLOADS
@@ -47,21 +48,24 @@ def ratios(measurements: Measurements) -> list[str]:
 
 
 def _pairs(measurements: Measurements) -> Iterator[tuple[str, str, str, str]]:
-    for name in measurements.workloads:
-        workload = WORKLOADS.get(name)
-        for contender in measurements.contenders(name) if workload else ():
-            rival = workload.rival(contender) if workload else None
-            if workload and rival is not None:
-                yield name, contender, rival, workload.compares
+    for workload in _known(measurements):
+        for contender in measurements.contenders(workload.name):
+            rival = workload.rival(contender)
+            if rival is not None:
+                yield workload.name, contender, rival, workload.compares
+
+
+def _known(measurements: Measurements) -> list[Workload]:
+    """Those that were measured, in the order of a run."""
+    return [one for name, one in WORKLOADS.items() if name in measurements.workloads]
 
 
 def figures(measurements: Measurements) -> list[str]:
     """A table a workload: the median over the rounds, and the range."""
     lines = list[str]()
-    for name in measurements.workloads:
-        workload = WORKLOADS.get(name)
-        lines += [f"### {name}", "", *([f"{workload.does}.", ""] if workload else [])]
-        lines += [*_figures(measurements, name), ""]
+    for workload in _known(measurements):
+        lines += [f"### {workload.name}", "", f"{workload.does[0].upper()}{workload.does[1:]}.", ""]
+        lines += [*_figures(measurements, workload.name), ""]
     return lines
 
 

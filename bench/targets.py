@@ -68,10 +68,8 @@ class Judged:
 
 def spread(found: Spread, unit: str = "") -> str:
     """The median, and the range where there is one."""
-    median = f"{number(found.median)}{unit}"
-    if found.least == found.most:
-        return median
-    return f"{median} ({number(found.least)} to {number(found.most)})"
+    median, least, most = map(number, (found.median, found.least, found.most))
+    return f"{median}{unit}" if least == most else f"{median}{unit} ({least} to {most})"
 
 
 def ratio(workload: str, contender: str, against: str, figure: str = "jobs_per_s") -> Computed:

@@ -1,5 +1,6 @@
 """What is printed, and what is published."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from bench import page
 from bench.figures import label, shown
 from bench.measurements import Measurements
+from bench.plot import bars
 from bench.records import Record, read
 from bench.report import report, told
 from bench.running import Workload
@@ -86,6 +88,14 @@ def test_publishing_replaces_what_stands_between_the_marks_and_keeps_the_lines(
     assert "2 cores of a processor, 8 GB" in text
     assert text.count("```mermaid") == 3, "ratios, drains, sizes"
     assert read(lines) == list(measurements.records)
+
+
+@pytest.mark.parametrize("value", [0.00001234, 0.83, 20123.456, 12345678.9])
+def test_a_chart_holds_no_number_with_an_exponent(value: float) -> None:
+    drawn = bars("title", "jobs/s", {"raw": value, "pillars, 2": value * 2}, [value])
+    assert drawn[0] == "```mermaid"
+    assert not re.search(r"\de[+-]?\d", "\n".join(drawn))
+    assert '    x-axis ["raw", "pillars, 2"]' in drawn
 
 
 @pytest.mark.parametrize("text", [None, "no marks", f"{page.BEGIN} alone"])
