@@ -94,7 +94,7 @@ def test_publishing_replaces_what_stands_between_the_marks_and_keeps_the_lines(
 def test_a_chart_holds_no_number_with_an_exponent(value: float) -> None:
     drawn = bars("title", "jobs/s", {"raw": value, "pillars, 2": value * 2}, [value])
     assert drawn[0] == "```mermaid"
-    assert not re.search(r"\de[+-]?\d", "\n".join(drawn))
+    assert not re.search(r"\de[+-]?\d", "\n".join(drawn[2:]))
     assert '    x-axis ["raw", "pillars, 2"]' in drawn
 
 
