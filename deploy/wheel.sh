@@ -13,7 +13,7 @@ wheel=$(ls "$folder"/dist/*.whl)
 mkdir -m 711 "$folder/empty"
 (cd "$folder/empty" && "$folder/venv/bin/python" "$here/deploy/empty.py" "$folder/empty")
 mkdir -p "$folder/app/sql"
-cp -r "$here/tests" "$here/docs" "$here/jobs" "$here/crons" "$here/page" "$here/pyproject.toml" "$here/README.md" "$folder/app/"
+cp -r "$here/tests" "$here/bench" "$here/docs" "$here/jobs" "$here/crons" "$here/page" "$here/pyproject.toml" "$here/README.md" "$folder/app/"
 cp -r "$here/sql/app" "$folder/app/sql/"
 cd "$folder/app"
 "$folder/venv/bin/app" --version

@@ -152,6 +152,16 @@ def doctor(*, canary: bool, queue: str, timeout: str | None, problems: bool, as_
     return run(canary=canary, queue=queue, timeout=timeout, problems=problems, as_json=as_json)
 
 
+@main.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@ending
+def bench(words: tuple[str, ...]) -> int:
+    """Measure this runtime beside a bare asyncpg program, on a Postgres of its own: app bench -h says how."""
+    from pillars.cli.benching import run
+
+    return run(words)
+
+
 for group in (jobs, queues, schedules, workers):
     main.add_command(group)
 

@@ -124,7 +124,7 @@ def test_the_context_holds_what_is_built_and_nothing_else() -> None:
     shown = [line.removeprefix("!") for line in rest if line.startswith("!")]
     assert [line for line in rest if line[0] != "!"] == ["**/.env*", "**/__pycache__"]
     assert rest[-2:] == ["**/.env*", "**/__pycache__"], "the last that fits decides"
-    needed = {*(path.split("/")[0] for path in reading.application()), "pillars", "sql"}
+    needed = {*(path.split("/")[0] for path in reading.application()), "pillars", "bench", "sql"}
     project = tomllib.loads(text("pyproject.toml"))["project"]
     needed |= {"requirements.lock", "deploy/build.sh", project["readme"], *project["license-files"]}
     assert set(shown) == needed

@@ -1,0 +1,18 @@
+"""The workloads, one a module."""
+
+from .backlog import BACKLOG
+from .draining import BRIEF, DRAIN
+from .enqueueing import BULK, ENQUEUE
+from .idle import IDLE
+from .latency import FUTURE, LATENCY
+from .snapshot import SNAPSHOT
+from .starting import STARTING
+from .steady import STEADY
+
+WORKLOADS = {
+    one.name: one
+    for one in (
+        DRAIN, BRIEF, ENQUEUE, BULK, LATENCY, FUTURE, SNAPSHOT, BACKLOG, STARTING, IDLE, STEADY,
+    )
+}  # fmt: skip
+"""In the order in which a run goes through them: the longest last."""
