@@ -54,12 +54,17 @@ class Program:
 
 @asynccontextmanager
 async def program(
-    module: str, role: str, *, environ: dict[str, str] | None = None, **arguments: Any
+    module: str,
+    role: str,
+    *,
+    environ: dict[str, str] | None = None,
+    python: str = sys.executable,
+    **arguments: Any,
 ) -> AsyncIterator[Program]:
     """Start `python -m bench.<module> <role>` and wait until it is ready."""
     words = ["-m", f"{__package__}.{module}", role, msgspec.json.encode(arguments).decode()]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *words, env=_environ(environ or {}), cwd=HERE.parent,
+        python, *words, env=_environ(environ or {}), cwd=HERE.parent,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     started = Program(process)
