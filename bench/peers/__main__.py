@@ -12,13 +12,13 @@ from typing import IO, Any
 
 import click
 
-from bench.peers import contenders
-from bench.peers.environments import PeerAbsent
-from bench.peers.measuring import home
-from bench.peers.rivals import PEERS
-from bench.running import Bench, Measure
-from bench.server import server
-from bench.workloads.draining import DRAIN
+from ..running import Bench, Measure
+from ..server import server
+from ..workloads.draining import DRAIN
+from . import contenders
+from .environments import PeerAbsent
+from .measuring import home
+from .rivals import PEERS
 
 OURS = "pillars"
 WORKLOADS: Mapping[str, Mapping[str, Measure]] = {

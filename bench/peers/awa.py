@@ -7,9 +7,9 @@ import asyncpg
 import awa
 from awa.bridge import insert_job
 
-from bench.child import gate, main, say
-from bench.marks import Marks
-from bench.peers.calling import call
+from ..child import gate, main, say
+from ..marks import Marks
+from .calling import call
 
 # Tried: 256 (3.0k jobs/s), 512 (3.2k), 1024 (3.9k) jobs at once; 2 claimers; 20 connections (no better). No deadline for an
 # attempt: its default of five minutes costs a row a claim.

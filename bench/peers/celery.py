@@ -5,9 +5,9 @@ import warnings
 from celery import Celery
 from celery.platforms import SecurityWarning
 
-from bench.child import gate, main, say
-from bench.marks import Marks
-from bench.peers.calling import call_in_threads
+from ..child import gate, main, say
+from ..marks import Marks
+from .calling import call_in_threads
 
 # Tried: pools solo (450 to 640 jobs/s), prefork of 1 and 2 (310 to 450: each job goes through a pipe), threads of 1 and 4
 # (250 to 500); prefetch 100, 1000, without limit; acknowledging early (no faster, and a crash loses the job).

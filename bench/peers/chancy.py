@@ -5,9 +5,9 @@ import logging
 
 from chancy import Chancy, Queue, Worker, job
 
-from bench.child import gate, main, say
-from bench.marks import Marks
-from bench.peers.calling import call
+from ..child import gate, main, say
+from ..marks import Marks
+from .calling import call
 
 # Tried: concurrency 100 to 1000, with a write of finished jobs each 20 ms, 100 ms, 300 ms, and 1 s, the default, which is
 # the slowest; pools of 3 and 10. `eager_polling` is what makes a worker claim again before its next poll.

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from functools import partial
 
-from bench.peers import measuring
-from bench.peers.rivals import PEERS
-from bench.running import Measure
+from ..running import Measure
+from . import measuring
+from .rivals import PEERS
 
 DRAIN: Mapping[str, Measure] = {peer.name: partial(measuring.drain, peer=peer) for peer in PEERS}
 ENQUEUE: Mapping[str, Measure] = {

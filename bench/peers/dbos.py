@@ -5,9 +5,9 @@ import asyncio
 import sqlalchemy
 from dbos import DBOS, DBOSClient, DBOSConfig
 
-from bench.child import gate, main, say
-from bench.marks import Marks
-from bench.peers.calling import call_in_threads
+from ..child import gate, main, say
+from ..marks import Marks
+from .calling import call_in_threads
 
 # Tried: 2, 4, 8, 16, 32, 64 threads (8 and 16 take a third less processor than 64, the default is more); at most 100, 200,
 # 1000 and any number of workflows at once; polls each 20 ms and 100 ms (1 s, the default, waits for most of the time); an

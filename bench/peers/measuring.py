@@ -1,6 +1,7 @@
 """Measure a peer: what it drains, how it enqueues one by one, and many at once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,12 +9,12 @@ from typing import Any
 
 import anyio
 
-from bench.marks import Marks
-from bench.peers.environments import PeerAbsent
-from bench.peers.rivals import Peer
-from bench.peers.stores import Store
-from bench.processes import Program, program
-from bench.running import Bench, Figures
+from ..marks import Marks
+from ..processes import Program, program
+from ..running import Bench, Figures
+from .environments import PeerAbsent
+from .rivals import Peer
+from .stores import Store
 
 LONGEST = 300.0  # seconds for one drain
 LOOK = 0.002  # seconds between looks at the marks
@@ -35,16 +36,10 @@ async def drain(bench: Bench, *, peer: Peer) -> Figures:
         async with _program(bench, peer, "drain", environ=marks.environ, url=store.url) as worker:
             async with store.measured([worker.pid]) as cost:
                 worker.start()
-                with anyio.fail_after(LONGEST):
-                    await _until(marks, 1, worker)
-                    began = asyncio.get_running_loop().time()
-                    await _until(marks, jobs, worker)
-                    while await store.left():
-                        _look_after(worker)
-                        await asyncio.sleep(LOOK_AT_STORE)
-                cost.seconds = asyncio.get_running_loop().time() - began
+                seconds = await _done(store, marks, worker)
             marks.check()
-            return store.figures(cost, jobs)
+            cost.seconds = seconds
+            return cost.per_job(jobs)
 
 
 async def bulk(bench: Bench, *, peer: Peer) -> Figures:
@@ -54,7 +49,7 @@ async def bulk(bench: Bench, *, peer: Peer) -> Figures:
         async with store.measured([filling.pid]) as cost:
             await filling.go()
         await _check_stored(store, jobs)
-        return store.figures(cost, jobs)
+        return cost.per_job(jobs)
 
 
 async def enqueue(bench: Bench, *, peer: Peer, clients: int = 1, seconds: float = 3.0) -> Figures:
@@ -64,7 +59,7 @@ async def enqueue(bench: Bench, *, peer: Peer, clients: int = 1, seconds: float 
         async with store.measured([inserting.pid]) as cost:
             jobs = (await inserting.go())["done"]
         await _check_stored(store, jobs)
-        return store.figures(cost, jobs)
+        return cost.per_job(jobs)
 
 
 def home(bench: Bench, peer: Peer) -> Path:
@@ -86,6 +81,18 @@ async def _check_stored(store: Store, jobs: int) -> None:
     stored = await store.left()
     if stored != jobs:
         raise AssertionError(f"of {jobs} jobs {stored} are stored")
+
+
+async def _done(store: Store, marks: Marks, worker: Program) -> float:
+    """Wait until all was run, and the store knows it; returns how long that took since the first job's begin."""
+    with anyio.fail_after(LONGEST):
+        await _until(marks, 1, worker)
+        began = time.perf_counter()
+        await _until(marks, marks.jobs, worker)
+        while await store.left():
+            _look_after(worker)
+            await asyncio.sleep(LOOK_AT_STORE)
+        return time.perf_counter() - began
 
 
 async def _until(marks: Marks, jobs: int, worker: Program) -> None:

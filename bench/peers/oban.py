@@ -6,9 +6,9 @@ from oban import Oban, job
 from oban.schema import install
 from psycopg_pool import AsyncConnectionPool
 
-from bench.child import gate, main, say
-from bench.marks import Marks
-from bench.peers.calling import call
+from ..child import gate, main, say
+from ..marks import Marks
+from .calling import call
 
 # Jobs at once, and so jobs a claim and finished jobs a transaction. Tried: 100 to 2000, of which 500 took the least
 # processor; debounce_interval 1, 5 (the default) and 20 ms and pools of 3 and 10: no difference beyond noise.

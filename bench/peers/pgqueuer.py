@@ -5,9 +5,9 @@ import json
 import asyncpg
 from pgqueuer import Job, PgQueuer, Queries
 
-from bench.child import gate, main, say
-from bench.marks import Marks
-from bench.peers.calling import call
+from ..child import gate, main, say
+from ..marks import Marks
+from .calling import call
 
 # Jobs a claim, and finished jobs a write. Tried: 100 (4.5k jobs/s), 200 (5.2k), 500 (6.0k), 1000 (6.3k), 2000 (6.4k);
 # a pool of 3 does what one of 10, asyncpg's default, does.

@@ -7,9 +7,9 @@ from procrastinate import App, PsycopgConnector
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from bench.child import gate, main, say
-from bench.marks import Marks
-from bench.peers.calling import call
+from ..child import gate, main, say
+from ..marks import Marks
+from .calling import call
 
 # A worker claims its jobs one after the other, so several in the one process do more. Tried: 1 worker of 5, 20, 50 jobs
 # at once (130 to 220 jobs/s), 4 of 20 (300), 8 of 5 (330), 16 of 2 (260). With a pool of our own, whose connections

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from bench.peers.environments import Environment
-from bench.peers.stores import Open, in_postgres, in_redis
+from .environments import Environment
+from .stores import Open, in_postgres, in_redis
 
 ASYNCPG = "asyncpg==0.32.0"
 PSYCOPG = "psycopg[binary]==3.3.9"

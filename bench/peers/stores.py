@@ -1,6 +1,7 @@
 """Where peers keep their jobs: a database of the run's Postgres, or a Redis of its own."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -9,13 +10,21 @@ from typing import Protocol
 
 import anyio
 
-from bench.meter import Cost, cpu_of, measured
-from bench.peers.environments import PeerAbsent
-from bench.processes import free_port
-from bench.running import Bench, Figures
-from bench.server import Database
+from ..meter import MICROSECONDS, cpu_of, measured
+from ..processes import free_port
+from ..running import Bench, Figures
+from ..server import Database
+from .environments import PeerAbsent
 
 START = 10.0  # seconds for Redis
+
+
+class Spent(Protocol):
+    """What a stretch of work has cost, once it has ended."""
+
+    seconds: float
+
+    def per_job(self, jobs: int) -> Figures: ...
 
 
 class Store(Protocol):
@@ -29,9 +38,7 @@ class Store(Protocol):
 
     async def settle(self) -> None: ...
 
-    def measured(self, workers: Sequence[int]) -> AbstractAsyncContextManager[Cost]: ...
-
-    def figures(self, cost: Cost, jobs: int) -> Figures: ...
+    def measured(self, workers: Sequence[int]) -> AbstractAsyncContextManager[Spent]: ...
 
 
 Open = Callable[[Bench], AbstractAsyncContextManager[Store]]
@@ -52,11 +59,8 @@ class PostgresStore:
     async def settle(self) -> None:
         await self.database.settle()
 
-    def measured(self, workers: Sequence[int]) -> AbstractAsyncContextManager[Cost]:
+    def measured(self, workers: Sequence[int]) -> AbstractAsyncContextManager[Spent]:
         return measured(self.database, workers)
-
-    def figures(self, cost: Cost, jobs: int) -> Figures:
-        return cost.per_job(jobs)
 
 
 def in_postgres(question: str) -> Open:
@@ -68,6 +72,22 @@ def in_postgres(question: str) -> Open:
             yield PostgresStore(database, question)
 
     return opened
+
+
+@dataclass(slots=True)
+class RedisCost:
+    """As the meter's, with Redis for Postgres; no WAL, no statements."""
+
+    seconds: float = 0.0
+    redis_cpu: float = 0.0
+    workers_cpu: float = 0.0
+
+    def per_job(self, jobs: int) -> Figures:
+        return {
+            "jobs_per_s": jobs / self.seconds,
+            "worker_cpu_us": self.workers_cpu / jobs * MICROSECONDS,
+            "redis_cpu_us": self.redis_cpu / jobs * MICROSECONDS,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +107,13 @@ class RedisStore:
         """Nothing to settle."""
 
     @asynccontextmanager
-    async def measured(self, workers: Sequence[int]) -> AsyncIterator[Cost]:
-        """As the meter does, with Redis for Postgres; no WAL, no statements."""
-        loop = asyncio.get_running_loop()
-        cost, began = Cost(), loop.time()
-        server, own = cpu_of(self.pid), sum(map(cpu_of, workers))
+    async def measured(self, workers: Sequence[int]) -> AsyncIterator[Spent]:
+        cost, redis, own = RedisCost(), cpu_of(self.pid), sum(map(cpu_of, workers))
+        began = time.perf_counter()
         yield cost
-        cost.seconds = cost.seconds or loop.time() - began
+        cost.seconds = time.perf_counter() - began
         cost.workers_cpu = sum(map(cpu_of, workers)) - own
-        cost.postgres_cpu = cpu_of(self.pid) - server
-
-    def figures(self, cost: Cost, jobs: int) -> Figures:
-        figures = cost.per_job(jobs)
-        kept = {name: figures[name] for name in ("jobs_per_s", "worker_cpu_us")}
-        return {**kept, "redis_cpu_us": figures["postgres_cpu_us"]}
+        cost.redis_cpu = cpu_of(self.pid) - redis
 
     async def ask(self, command: str) -> int:
         """Ask what Redis answers with a number."""
