@@ -3,7 +3,7 @@
 RUN := .venv/bin/uv run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev fmt check test coverage mutants sample schema wheel pythons image binary accept bench screenshots lock ci
+.PHONY: help dev fmt check test coverage mutants sample schema wheel pythons image binary accept bench bench-peers screenshots lock ci
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ accept: .venv/bin/uv ## run the issue's acceptance on real settings and print wh
 
 bench: .venv/bin/uv ## measure everything beside a bare asyncpg program, about an hour; docs/benchmarks.md says what
 	$(RUN) app bench
+
+bench-peers: .venv/bin/uv ## this runtime beside others, each at its best settings: the same jobs, one worker process, one server
+	$(RUN) python -m bench.peers --output bench-peers.jsonl
 
 screenshots: .venv/bin/uv ## take the pictures of docs/img anew, of what has visibly changed
 	$(RUN) python deploy/screenshots.py

@@ -79,9 +79,15 @@ def cpu_of(pid: int) -> float:
 
 def cpu_of_family(postmaster: int) -> float:
     """Seconds of processor of a server: the postmaster, its processes, and those that have ended."""
-    fields = _stat(postmaster)
-    own = sum(map(int, fields[USER : CHILDREN_USER + 2])) / TICK if fields else 0.0
-    return own + sum(map(cpu_of, _children(postmaster)))
+    ended = slice(CHILDREN_USER, CHILDREN_USER + 2)
+    while True:
+        before = _stat(postmaster)[ended]
+        living = sum(map(cpu_of, _children(postmaster)))
+        fields = _stat(postmaster)
+        if (
+            fields[ended] == before
+        ):  # else one has ended meanwhile, and is counted twice or not at all
+            return living + sum(map(int, fields[USER : CHILDREN_USER + 2])) / TICK
 
 
 def rss_mb(pid: int) -> float:

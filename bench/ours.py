@@ -1,9 +1,12 @@
 """Programs that enqueue through the runtime's public names, as code outside `app` does."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from pillars import connect, enqueue_many, job
 from pillars.jobs.connected import current
+from pillars.store import inserting
+from pillars.store.merging import Merger
 from pillars.store.wakeups import Wakeups
 
 from .calling import call_apart, call_steadily, due_times, keep_calling, warm
@@ -22,6 +25,11 @@ async def stamp(i: int) -> None: ...
 class Silent(Wakeups):
     """Tells nobody of new work: what enqueues would cost without."""
 
+    @property
+    def idle(self) -> bool:
+        """Never: so that no enqueue carries a notification."""
+        return False
+
     def wake(self, queue: str) -> None: ...
 
 
@@ -29,7 +37,10 @@ async def insert(url: str, *, clients: int, seconds: float, notify: bool = True)
     """Enqueue one by one, in as many tasks, for so long."""
     async with connect(url):
         if not notify:
-            current().wakeups = Silent(current().pool)
+            database = current()
+            database.enqueues = Merger(
+                partial(inserting.insert, database.pool, Silent(database.pool))
+            )
         warmed = await warm(clients, noop.enqueue)
         await gate()
         called = await keep_calling(clients, seconds, lambda _client: noop.enqueue)
