@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import anyio
@@ -12,6 +13,7 @@ import asyncpg
 
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.settings import masked_url
+from pillars.store.keeping import Kept
 from pillars.store.route import REFUSALS, Route, is_pooled, settle_in
 from pillars.store.statements import Row, Statement
 from pillars.store.trouble import never_sent, told, told_of_connecting
@@ -249,6 +251,7 @@ class Pool:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the server, for each connection."""
     _pool: "asyncpg.Pool[asyncpg.Record] | None" = field(default=None, init=False)
+    _kept: Kept = field(init=False)
 
     def open(self) -> None:
         """Let connections be made on the running loop; makes none."""
@@ -263,6 +266,7 @@ class Pool:
             connect=connect,
             reset=_leave_alone,
         )
+        self._kept = Kept(partial(_give_back, self._pool))
 
     async def close(self) -> None:
         if self._pool is None:
@@ -270,8 +274,15 @@ class Pool:
         try:
             with anyio.fail_after(CLOSE_TIMEOUT.total_seconds()):
                 await self._pool  # one that nobody used was not even begun
+                await self._kept.empty()
                 await self._pool.close()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (
+            TimeoutError,
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            DatabaseTrouble,
+        ):
             self._pool.terminate()
         self._pool = None
 
@@ -285,11 +296,12 @@ class Pool:
     @asynccontextmanager
     async def session(self, *, patiently: bool = False) -> AsyncIterator[Session]:
         """Hold one connection for the block; `patiently` waits for one for as long as the caller lives."""
-        pool = self._opened()
-        connection = await self._acquired(pool, None if patiently else self.patience)
-        session = Session(connection, pooled=self.address.pooled)
+        pool, kept = self._opened(), self._kept
+        generation, whole = kept.generation, False
+        connection = kept.take() or await self._acquired(pool, None if patiently else self.patience)
         try:
-            yield session
+            yield Session(connection, pooled=self.address.pooled)
+            whole = True
         except DatabaseTrouble as trouble:
             if trouble.kind is Trouble.READ_ONLY:
                 await self._part_with_standby()
@@ -298,12 +310,13 @@ class Pool:
             await self._part_with_standby()
             raise
         finally:
-            with told():
-                await pool.release(connection, timeout=CLOSE_TIMEOUT.total_seconds())
+            if not (whole and kept.keep(connection, generation=generation)):
+                await _give_back(pool, connection)
 
     async def _acquired(
         self, pool: "asyncpg.Pool[asyncpg.Record]", patience: timedelta | None
     ) -> Any:
+        self._kept.waiting += 1
         with told_of_connecting():
             try:
                 await pool  # the first time; it makes no connection
@@ -316,16 +329,25 @@ class Pool:
                     f"no connection of the pool's {self.size} came free in {patience}; "
                     "raise PILLARS_POOL, or hold them for shorter",
                 ) from error
+            finally:
+                self._kept.waiting -= 1
 
     async def _part_with_standby(self) -> None:
         """It answers reads for ever: leave all its connections, so that the next finds the primary."""
         if self._pool is not None:
+            self._kept.renounce()
             await self._pool.expire_connections()
+            await self._kept.empty()
 
     def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
         if self._pool is None:
             raise DatabaseTrouble(Trouble.UNREACHABLE, "the pool is closed")
         return self._pool
+
+
+async def _give_back(pool: "asyncpg.Pool[asyncpg.Record]", connection: Any) -> None:
+    with told():
+        await pool.release(connection, timeout=CLOSE_TIMEOUT.total_seconds())
 
 
 async def _leave_alone(_connection: Any) -> None:
