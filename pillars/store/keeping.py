@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
+
+from pillars.errors import DatabaseTrouble
 
 KEPT = 3  # connections
 LONGEST_REST = 1.0  # seconds without use; then the pool has them back, and closes what nobody needs
@@ -71,7 +74,11 @@ class Kept:
             self._used = False
             self._look = asyncio.get_running_loop().call_later(LONGEST_REST, self._rest)
         else:
-            self._emptying = asyncio.create_task(self.empty(), name="pillars-connections")
+            self._emptying = asyncio.create_task(self._hand_in(), name="pillars-connections")
+
+    async def _hand_in(self) -> None:
+        with suppress(DatabaseTrouble):  # one that cannot be handed in is closed
+            await self.empty()
 
 
 def _is_at_rest(connection: Any) -> bool:
