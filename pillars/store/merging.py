@@ -30,13 +30,8 @@ class Merger:
             await self._alone(job)
             return
         stored = asyncio.get_running_loop().create_future()
-        waiting = (job, stored)
-        self._waiting.append(waiting)
-        try:
-            await stored
-        finally:
-            if waiting in self._waiting:  # its caller was cancelled before its turn came
-                self._waiting.remove(waiting)
+        self._waiting.append((job, stored))
+        await stored
 
     async def close(self) -> None:
         """Wait for what is in flight, and for those who wait already."""
@@ -57,39 +52,38 @@ class Merger:
         try:
             while self._waiting:
                 await self._turn()
+        except BaseException as error:  # of our own, or the loop ends
+            _fail(self._waiting, error)
+            self._waiting = []
+            if isinstance(error, asyncio.CancelledError):
+                raise
         finally:
             self._busy, self._turns = False, None
-            for _, stored in self._waiting:  # the loop ends
-                stored.cancel()
 
     async def _turn(self) -> None:
         """Store as many of those who wait as one statement takes."""
         group = self._next()
         try:
+            await self._settle(group)
+        except BaseException as error:
+            _fail(group, error)
+            raise
+
+    async def _settle(self, group: Sequence[Waiting]) -> None:
+        if not group:
+            return
+        try:
             await self._store([job for job, _ in group])
         except DatabaseTrouble as trouble:
             if trouble.kind is Trouble.REFUSED and len(group) > 1:
                 for one in group:  # one of them is bad, and only that one fails
-                    await self._settle(one)
-                return
-            _fail(group, trouble)
-        except BaseException as error:
-            _fail(group, error)
-            raise
+                    await self._settle([one])
+            else:
+                _fail(group, trouble)
         else:
             for _, stored in group:
                 if not stored.done():
                     stored.set_result(None)
-
-    async def _settle(self, one: Waiting) -> None:
-        job, stored = one
-        try:
-            await self._store([job])
-        except DatabaseTrouble as trouble:
-            _fail([one], trouble)
-        else:
-            if not stored.done():
-                stored.set_result(None)
 
     def _next(self) -> list[Waiting]:
         count = size = 0
@@ -99,7 +93,9 @@ class Merger:
                 break
             count += 1
         group, self._waiting = self._waiting[:count], self._waiting[count:]
-        return group
+        return [
+            one for one in group if not one[1].done()
+        ]  # callers that were cancelled before their turn
 
 
 def _fail(group: Sequence[Waiting], error: BaseException) -> None:

@@ -27,9 +27,9 @@ RUNTIME_PATIENCE = timedelta(
     seconds=5
 )  # for a connection to come free: the runtime's are never held for long
 APPLICATION_PATIENCE = timedelta(seconds=30)  # jobs hold theirs for whole transactions
-# Planning a claim takes as long as claiming a hundred jobs. A plan that is kept may have been made while the table was empty; with no
-# scan of a whole table to choose from, it is the same one.
-PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+# A plan that was kept from when the table was empty reads all of it once it is full, even with `enable_seqscan` off: by an index that
+# it does not narrow. Planning a claim anew costs as much as claiming a hundred jobs.
+PLANNED_ANEW = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 RUNTIME_CONNECTIONS = 3  # claim, finish, and one for what comes up: jobs cannot starve them
 IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten
 
@@ -274,6 +274,7 @@ class Pool:
         try:
             with anyio.fail_after(CLOSE_TIMEOUT.total_seconds()):
                 await self._pool  # one that nobody used was not even begun
+                self._kept.renounce()
                 await self._kept.empty()
                 await self._pool.close()
         except (
@@ -310,7 +311,8 @@ class Pool:
             await self._part_with_standby()
             raise
         finally:
-            if not (whole and kept.keep(connection, generation=generation)):
+            # One that was lent to somebody's code goes back: the pool sees to it that nobody uses it after that.
+            if patiently or not (whole and kept.keep(connection, generation=generation)):
                 await _give_back(pool, connection)
 
     async def _acquired(

@@ -52,7 +52,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asked", "_begun", "_complete", "_last", "_threads", "_timer", "began_at", "claimed", "completed_inside",
+        "_asked", "_asked_by", "_begun", "_complete", "_threads", "_timer", "began_at", "claimed", "completed_inside",
         "deadline_at", "job", "key", "task", "why",
     )  # fmt: skip
 
@@ -73,7 +73,7 @@ class Attempt:
         """Whether the job has ended itself in a transaction of its own."""
         self.why: Why | None = None
         """Why it was first stopped."""
-        self._last: Why | None = None
+        self._asked_by: set[Why] = set()
         self._threads = threads
         self._complete = complete
         self.task: asyncio.Task[Any] | None = None
@@ -94,7 +94,8 @@ class Attempt:
 
     def stop(self, why: Why) -> None:
         """Cancel the job's code, once for each reason. A thread cannot be cancelled: it is left to itself only when the worker stops."""
-        again, self._last = why is self._last, why
+        again = why in self._asked_by
+        self._asked_by.add(why)
         self.why = self.why or why
         if not again and (self.job.kind == "async" or why is Why.DRAIN):
             self._cancel()
@@ -108,7 +109,7 @@ class Attempt:
         """Cancel the code once it is past its deadline. A thread goes on, and keeps its slot and its lock: no other attempt may overlap it."""
         if self.deadline_at is not None and self.job.kind == "async":
             left = max(self.deadline_at - time.monotonic(), 0)
-            self._timer = asyncio.get_running_loop().call_later(left, self._time_out)
+            self._timer = asyncio.get_running_loop().call_later(left, self._cancel)
 
     async def run(self) -> Outcome:
         """Run the job's code to its end, whatever that is; never raises but for the worker's own cancellation."""
@@ -141,12 +142,14 @@ class Attempt:
             self._asked += 1
             self.task.cancel()
 
-    def _time_out(self) -> None:
-        if self.why is None:
-            self._cancel()
+    def cancelled_itself(self, error: asyncio.CancelledError) -> Outcome:
+        """Its code has cancelled the task that it runs in: an error as any other."""
+        while self.task is not None and self.task.cancelling():
+            self.task.uncancel()
+        return self._failed(error)
 
     def _cancelled(self, error: asyncio.CancelledError) -> Outcome:
-        """By the worker, which ends; by us; or by the job's own code, which only fails."""
+        """By us, or by whom its task tells: the worker, which ends, or the job's own code."""
         if self.task is not None and self.task.cancelling() > self._asked:
             raise error
         return self._stopped() if self._asked else self._failed(error)

@@ -17,7 +17,7 @@ from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
 from pillars.worker.completing import Completer
 from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.holdings import Holdings, JobKey, counted_clock
-from pillars.worker.outcomes import Released
+from pillars.worker.outcomes import Outcome, Released
 from pillars.worker.slots import Slots
 
 LONGEST_WAIT = 1.0  # seconds that a job claimed ahead is kept from other workers
@@ -57,6 +57,7 @@ class Crew:
         self._loop = asyncio.get_running_loop()
         self._broken: asyncio.Future[BaseException] = self._loop.create_future()
         self._look: asyncio.TimerHandle | None = None
+        self._ending = False
         self._idle = asyncio.Event()
 
     async def run(self) -> None:
@@ -65,6 +66,7 @@ class Crew:
         try:
             raise await self._broken
         finally:
+            self._ending = True
             if self._look is not None:
                 self._look.cancel()
             with anyio.CancelScope(shield=True):
@@ -154,9 +156,17 @@ class Crew:
             self._watching = True
             self._loop.call_soon(self._heed_deadlines)
 
+    async def _outcome(self, attempt: Attempt) -> Outcome:
+        try:
+            return await attempt.run()
+        except asyncio.CancelledError as error:
+            if self._ending:
+                raise
+            return attempt.cancelled_itself(error)
+
     async def _attempt(self, attempt: Attempt) -> None:
         try:
-            outcome = await attempt.run()
+            outcome = await self._outcome(attempt)
             self._holdings.ended(attempt.key)
             if self._attempts.pop(attempt.key, None) is not None:
                 await self._finisher.put(Settling.of(attempt, outcome))
@@ -197,8 +207,7 @@ class Crew:
         for kind, waiting in self._waiting.items():
             leaving = [one for one, came_at in waiting if concerns(one, came_at)]
             if leaving:
-                gone = {one.job_id for one in leaving}
-                kept = [each for each in waiting if each[0].job_id not in gone]
+                kept = [each for each in waiting if not concerns(*each)]
                 waiting.clear()
                 waiting.extend(kept)
                 self._slots.waiting[kind] = len(kept)

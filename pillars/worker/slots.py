@@ -33,7 +33,7 @@ class Slots:
     """Free places, by kind (async, thread); `queues` also limits some queues and serves no others.
 
     Where jobs end fast, more are asked for than there are places (`wanted`): as many as will have ended within AHEAD, so that the next
-    claim is on its way while they run. Long jobs end seldom, so none of them is ever kept from another worker.
+    claim is on its way while they run. Long jobs end seldom, so none of them is kept from another worker for long.
     """
 
     def __init__(

@@ -157,3 +157,18 @@ async def test_a_crowd_of_enqueues_is_stored_and_wakes_each_queue(
     assert len({handle.job_id for handle in handles}) == 200
     numbers = "select count(distinct payload ->> 'number') from pillars.jobs"
     assert await ask(db, numbers) == 200
+
+
+async def test_an_error_of_our_own_is_told_to_all_who_wait(database: Database) -> None:
+    stage = Stage(database)
+    first = await stage.first()
+    others = stage.put(*(new_job() for _ in range(3)))
+    await asyncio.sleep(0)
+
+    async def broken(_jobs: Sequence[NewJob]) -> None:
+        raise ZeroDivisionError
+
+    stage.merger._store = broken
+    stage.go.set()
+    ends = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [type(end) for end in ends] == [type(None), *[ZeroDivisionError] * 3]

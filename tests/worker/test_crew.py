@@ -208,6 +208,36 @@ async def test_each_job_has_a_task_of_its_own(database: Database) -> None:
     assert {task.get_name() for task in tasks if task} == {"looking"}
 
 
+async def test_a_job_that_cancels_its_own_task_has_failed_and_frees_its_slot(
+    database: Database,
+) -> None:
+    @job(name="hasty", max_attempts=1)
+    async def hasty() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    handle = await hasty.enqueue()
+    async with crew_of(database, hasty) as worker:
+        await take(worker, 1)
+        await worker.crew.until_idle()
+        await worker.finisher.written()
+        assert worker.slots.free("async") == 1
+    assert await handle.state() == "failed"
+
+
+async def test_a_job_is_cancelled_at_its_deadline(database: Database) -> None:
+    stage = Stage()
+    handle = await stage.job.configure(timeout="50ms", max_attempts=1).enqueue(0)
+    async with crew_of(database, stage.job) as worker:
+        await take(worker, 1)
+        await until(lambda: not worker.crew.running())
+        await worker.finisher.written()
+    assert stage.begun == [0]
+    assert await handle.state() == "failed"
+
+
 async def test_an_error_of_our_own_ends_the_worker(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
