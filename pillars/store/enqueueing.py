@@ -36,11 +36,10 @@ COPIED = (
 async def enqueue(database: Database, job: NewJob) -> Enqueued:
     """Store one job and wake a worker. Repeats itself, under the same id, where the outcome is unknown."""
     try:
-        if (
-            job.unique_key is None
-        ):  # which may wait for another's commit, so each of those goes alone
+        if job.unique_key is None:
             await database.enqueues.put(job)
             return Enqueued(job.job_id, created=True)
+        # Alone: it may have to wait for another's commit.
         [stored] = await database.pool.rows(ENQUEUE_WITHIN, *parameters(job))
     except DatabaseTrouble as trouble:
         if not trouble.may_have_happened:

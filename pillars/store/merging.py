@@ -34,7 +34,7 @@ class Merger:
         await stored
 
     async def close(self) -> None:
-        """Wait for what is in flight, and for those who wait already."""
+        """Wait until those who wait already are stored; one that is stored alone has its own caller waiting."""
         if self._turns is not None:
             await asyncio.wait([self._turns])
 
@@ -93,9 +93,8 @@ class Merger:
                 break
             count += 1
         group, self._waiting = self._waiting[:count], self._waiting[count:]
-        return [
-            one for one in group if not one[1].done()
-        ]  # callers that were cancelled before their turn
+        # Not those whose callers were cancelled before their turn.
+        return [(job, stored) for job, stored in group if not stored.done()]
 
 
 def _fail(group: Sequence[Waiting], error: BaseException) -> None:

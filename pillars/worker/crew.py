@@ -164,12 +164,20 @@ class Crew:
                 raise
             return attempt.cancelled_itself(error)
 
+    async def _hand_over(self, settling: Settling) -> None:
+        try:
+            await self._finisher.put(settling)
+        except asyncio.CancelledError:  # a cancellation of the job's own that found no await before
+            if self._ending:
+                raise
+            self._finisher.take(settling)
+
     async def _attempt(self, attempt: Attempt) -> None:
         try:
             outcome = await self._outcome(attempt)
             self._holdings.ended(attempt.key)
             if self._attempts.pop(attempt.key, None) is not None:
-                await self._finisher.put(Settling.of(attempt, outcome))
+                await self._hand_over(Settling.of(attempt, outcome))
             self._slots.free_up(attempt.job.kind, attempt.claimed.queue)
             if not self._attempts:
                 self._idle.set()

@@ -227,6 +227,24 @@ async def test_a_job_that_cancels_its_own_task_has_failed_and_frees_its_slot(
     assert await handle.state() == "failed"
 
 
+async def test_an_outcome_is_kept_whose_task_was_cancelled_before_there_was_room_for_it(
+    database: Database,
+) -> None:
+    @job(name="hasty")
+    async def hasty() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()  # and returns before it is heard
+
+    handle = await hasty.enqueue()
+    async with crew_of(database, hasty) as worker:
+        worker.finisher._room.clear()
+        await take(worker, 1)
+        await until(lambda: worker.slots.free("async") == 1)
+        await worker.finisher.written()
+    assert await handle.state() == "completed"
+
+
 async def test_a_job_is_cancelled_at_its_deadline(database: Database) -> None:
     stage = Stage()
     handle = await stage.job.configure(timeout="50ms", max_attempts=1).enqueue(0)
