@@ -121,6 +121,32 @@ WORKER = [
         tests=(INHAND + "test_no_job_sees_what_the_one_before_it_in_its_slot_has_set",),
     ),
     Mutant(
+        name="self-cancelled-for-ever",
+        without="A job that cancels its own task has failed, and its slot is free.",
+        promise=Promise.ENDED,
+        edits=edit(
+            CREW, "            return attempt.cancelled_itself(error)\n", "            raise\n"
+        ),
+        tests=(INHAND + "test_a_job_that_cancels_its_own_task_has_failed_and_frees_its_slot",),
+    ),
+    Mutant(
+        name="nobody-heeds-deadlines",
+        without="A job that goes on past its deadline is cancelled.",
+        promise=Promise.ENDED,
+        edits=edit(CREW, "                attempt.heed_deadline()\n", "                pass\n"),
+        tests=(INHAND + "test_a_job_is_cancelled_at_its_deadline",),
+    ),
+    Mutant(
+        name="outcome-lost-for-want-of-room",
+        without="An outcome that waits for room is kept, whatever its job did to its task.",
+        promise=Promise.CLAIMED,
+        edits=edit(CREW, "            self._finisher.take(settling)\n", "            raise\n"),
+        tests=(
+            INHAND
+            + "test_an_outcome_is_kept_whose_task_was_cancelled_before_there_was_room_for_it",
+        ),
+    ),
+    Mutant(
         name="start-while-stopping",
         without="What a claim brings to a worker that stops is not begun.",
         promise=Promise.ENDED,
