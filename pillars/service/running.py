@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Protocol
@@ -135,7 +136,13 @@ def _said(error: BaseException) -> str:
 
 
 def leave(code: int) -> None:
-    """End the process at once, also where a job's thread would not end."""
+    """End the process at once, also where a job's thread would not end.
+
+    No signal breaks in any more: what a tracer or an agent does at an exit may hold locks that its view of our handler asks for too.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in HEEDED:
+            signal.signal(number, signal.SIG_IGN)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

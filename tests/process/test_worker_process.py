@@ -120,7 +120,7 @@ async def test_terminations_that_repeat_to_the_very_end_mean_a_drain(
             worker.signal(signal.SIGTERM)
             return worker.process.poll() is not None
 
-        await until(insist, every=0.002, within=100)  # the storm itself slows its end down
+        await until(insist, every=0.002)
         assert await worker.ended() == 0, worker.output
     assert await done(db, 1)
 
