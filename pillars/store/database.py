@@ -13,7 +13,7 @@ from pillars.store.inserting import insert
 from pillars.store.merging import Merger
 from pillars.store.pool import (
     APPLICATION_PATIENCE,
-    PLANNED_ANEW,
+    PLANNED_ONCE,
     RUNTIME_CONNECTIONS,
     Address,
     Pool,
@@ -48,7 +48,7 @@ class Database:
         if direct_url not in {None, url}:
             self.direct = replace(self.address, url=direct_url, route=Route())
         self.pool = Pool(self.address, size, APPLICATION_PATIENCE)
-        self.runtime = Pool(self.address, RUNTIME_CONNECTIONS, settings=PLANNED_ANEW)
+        self.runtime = Pool(self.address, RUNTIME_CONNECTIONS, settings=PLANNED_ONCE)
         self.wakeups = Wakeups(self.pool)
         self.enqueues = Merger(partial(insert, self.pool, self.wakeups))
         self.results = Results(self.pool)

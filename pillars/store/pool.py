@@ -27,9 +27,9 @@ RUNTIME_PATIENCE = timedelta(
     seconds=5
 )  # for a connection to come free: the runtime's are never held for long
 APPLICATION_PATIENCE = timedelta(seconds=30)  # jobs hold theirs for whole transactions
-# A plan that was kept from when the table was empty reads all of it once it is full, even with `enable_seqscan` off: by an index that
-# it does not narrow. Planning a claim anew costs as much as claiming a hundred jobs.
-PLANNED_ANEW = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
+# Planning a claim anew costs as much as claiming a hundred jobs. A plan may be kept from when its tables were empty, so there is no scan of
+# a whole table to choose from, and no statement of the runtime's is worded so that an index that it does not narrow would serve it.
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
 RUNTIME_CONNECTIONS = 3  # claim, finish, and one for what comes up: jobs cannot starve them
 IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten
 

@@ -48,6 +48,19 @@ LOCKS = [
         tests=(CLAIMS + "test_a_name_that_the_worker_does_not_know_is_never_taken",),
     ),
     Mutant(
+        name="claim-reads-every-job",
+        without="A kept plan reads no more than its rows, also where it was made while the tables were empty.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            CLAIM,
+            "any(array(select picked.place from picked))\n",
+            "any(array(select picked.place from picked)) and not job.parked\n",
+        ),
+        tests=(
+            "tests/store/test_kept_plans.py::test_no_kept_plan_reads_all_of_a_table_that_grows",
+        ),
+    ),
+    Mutant(
         name="claim-takes-from-paused-queues",
         without="A paused queue gives nothing.",
         promise=Promise.ENDED,

@@ -62,8 +62,8 @@ SETTLING = [
         promise=Promise.FENCED,
         edits=edit(
             PUT_BACK,
-            "and outcome.job_id = job.job_id and outcome.lock_token = job.lock_token\n",
-            "and outcome.job_id = job.job_id\n",
+            "left join gone on gone.job_id = outcome.job_id and gone.lock_token = outcome.lock_token\n",
+            "left join gone on gone.job_id = outcome.job_id\n",
         ),
         tests=(
             TESTS + "test_two_give_backs_of_one_job_in_one_flush_are_told_apart_by_their_tokens",
@@ -110,13 +110,8 @@ SETTLING = [
         promise=Promise.CLAIMED,
         edits=edit(
             FINISH,
-            "select held.place from (select",
-            "select held.place, outcome.job_id from (select",
-        )
-        + edit(
-            FINISH,
-            "select from removed where removed.job_id = outcome.job_id and removed.lock_token = outcome.lock_token)\n)",
-            "select from locked where locked.job_id = outcome.job_id)\n)",
+            "removed.job_id, removed.lock_token, removed.state, removed.keep from removed\n)",
+            "locked.job_id, locked.lock_token, locked.state, locked.keep from locked\n)",
         ),
         tests=(TESTS + "test_a_row_changed_between_snapshot_and_lock_is_busy_then_done",),
     ),
@@ -126,15 +121,21 @@ SETTLING = [
         promise=Promise.CLAIMED,
         edits=edit(
             PUT_BACK,
-            "select held.place, held.ends from (select",
-            "select held.place, held.ends, outcome.job_id from (select",
-        )
-        + edit(
-            PUT_BACK,
             "case when gone.job_id is not null then 'done'",
             "case when outcome.job_id in (select locked.job_id from locked) then 'done'",
         ),
         tests=(TESTS + "test_a_row_changed_between_snapshot_and_lock_is_not_put_back",),
+    ),
+    Mutant(
+        name="finish-reads-every-job",
+        without="The plan of a finish that is kept reads no more than its rows, also where it was made while the tables were empty.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            FINISH, "job.lock_token = lock.lock_token limit 1", "job.lock_token = lock.lock_token"
+        ),
+        tests=(
+            "tests/store/test_kept_plans.py::test_no_kept_plan_reads_all_of_a_table_that_grows",
+        ),
     ),
     Mutant(
         name="finish-drops-the-lock-of-others",
@@ -142,8 +143,8 @@ SETTLING = [
         promise=Promise.CLAIMED,
         edits=edit(
             FINISH,
-            "member.job_id and job.lock_token = lock.lock_token)",
-            "member.job_id and job.lock_token = lock.lock_token where false)",
+            "member.job_id and job.lock_token = lock.lock_token limit 1",
+            "member.job_id and job.lock_token = lock.lock_token limit 0",
         ),
         tests=(TESTS + "test_a_busy_job_keeps_its_claims_lock",),
     ),
@@ -153,8 +154,8 @@ SETTLING = [
         promise=Promise.CLAIMED,
         edits=edit(
             PUT_BACK,
-            "member.job_id and job.lock_token = lock.lock_token)",
-            "member.job_id and job.lock_token = lock.lock_token where false)",
+            "member.job_id and job.lock_token = lock.lock_token limit 1",
+            "member.job_id and job.lock_token = lock.lock_token limit 0",
         ),
         tests=(TESTS + "test_the_lock_goes_with_the_last_job_of_the_claim_and_never_earlier",),
     ),

@@ -299,8 +299,8 @@ WORKER = [
         )
         + edit(
             "sql/pillars/jobs/put_back.sql",
-            "member.job_id and job.lock_token = lock.lock_token)",
-            "member.job_id and job.lock_token = lock.lock_token where false)",
+            "member.job_id and job.lock_token = lock.lock_token limit 1",
+            "member.job_id and job.lock_token = lock.lock_token limit 0",
         ),
         tests=(UNKNOWN + "test_only_the_unheld_part_of_a_claim_is_given_back",),
     ),

@@ -23,7 +23,7 @@ from pillars.store.database import Database
 from pillars.store.enqueueing import NOW
 from pillars.store.listener import Listener, is_deaf
 from pillars.store.locks import HELD
-from pillars.store.pool import PLANNED_ANEW, Address
+from pillars.store.pool import PLANNED_ONCE, Address
 from pillars.worker.sweeping import Sweeper
 from support import (
     ask,
@@ -41,14 +41,14 @@ pytestmark = pytest.mark.needs("pgbouncer")
 
 async def test_a_server_is_no_pooler_and_the_connection_that_asked_is_used(db: str) -> None:
     address = Address(db)
-    session = await address.connect(**PLANNED_ANEW)
+    session = await address.connect(**PLANNED_ONCE)
     assert not address.pooled
     assert not await is_deaf(address)
-    assert await session.connection.fetchval("show plan_cache_mode") == "force_custom_plan"
+    assert await session.connection.fetchval("show plan_cache_mode") == "force_generic_plan"
     await session.close()
 
 
-@pytest.mark.parametrize("settings", [{}, PLANNED_ANEW])
+@pytest.mark.parametrize("settings", [{}, PLANNED_ONCE])
 @pytest.mark.parametrize("size", [1, 2, 5])
 async def test_a_transaction_pooler_is_found_whatever_its_size(
     db: str, size: int, settings: dict[str, str]
@@ -63,9 +63,9 @@ async def test_a_transaction_pooler_is_found_whatever_its_size(
 
 
 async def test_a_pooler_that_ignores_settings_is_found_all_the_same(db: str) -> None:
-    async with pooler(db, ignore_startup_parameters=",".join(PLANNED_ANEW)) as found:
+    async with pooler(db, ignore_startup_parameters=",".join(PLANNED_ONCE)) as found:
         address = Address(found.url)
-        await (await address.connect(**PLANNED_ANEW)).close()
+        await (await address.connect(**PLANNED_ONCE)).close()
         assert address.pooled
 
 

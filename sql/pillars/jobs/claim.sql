@@ -44,8 +44,8 @@ with places as (
 ), token as materialized (
     select nextval('pillars.locks_lock_token_seq') as lock_token
 ), locked as materialized (
-    select job.ctid as place from pillars.jobs job
-    where job.ctid = any(array(select picked.place from picked)) and job.locked_by is null and not job.parked
+    select job.ctid as place, job.locked_by is null and not job.parked as is_free from pillars.jobs job
+    where job.ctid = any(array(select picked.place from picked))
     for update skip locked
 ), taken as (
     update pillars.jobs job
@@ -55,7 +55,7 @@ with places as (
             (select definition.max_attempts from pillars.definitions definition where definition.name = job.name)),
         deadline_at = pillars.now() + nullif(coalesce(job.timeout,
             (select definition.timeout from pillars.definitions definition where definition.name = job.name)), interval '0')
-    where job.ctid = any(array(select locked.place from locked))
+    where job.ctid = any(array(select locked.place from locked where locked.is_free))
     returning job.job_id, job.name, job.queue, job.priority, job.run_at, job.payload, job.context, job.attempt, job.max_attempts,
               job.tags, job.locked_at, job.deadline_at, job.lock_token
 ), held as (

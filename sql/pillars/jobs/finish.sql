@@ -12,46 +12,47 @@ with outcomes as materialized (
     from unnest($2::uuid[], $3::bigint[], $4::text[], $5::jsonb[], $6::text[], $7::text[], $8::text[])
         outcome (job_id, lock_token, state, result, error, traceback, keep)
 ), locked as materialized (
-    select held.place from (select outcomes.job_id, outcomes.lock_token from outcomes order by outcomes.job_id) outcome
+    select outcome.*, held.place from (select * from outcomes order by outcomes.job_id) outcome
     cross join lateral (
         select job.ctid as place from pillars.jobs job
         where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token
         for update skip locked
     ) held
 ), removed as (
-    delete from pillars.jobs job
-    where job.ctid = any(array(select locked.place from locked))
+    delete from pillars.jobs job using locked outcome
+    where job.ctid = outcome.place
     returning job.job_id, job.name, job.queue, job.priority, job.payload, job.context, job.attempt, job.max_attempts, job.crashes,
               job.lock_token, job.created_at, job.locked_at, job.parent_id, job.tags, job.trace, job.unique_key, job.timeout,
-              job.last_error
+              job.last_error, outcome.state, outcome.result, outcome.error, outcome.traceback, outcome.keep
 ), stored as (
     insert into pillars.finished_jobs (
         job_id, name, queue, priority, state, payload, context, result, last_error, attempt, max_attempts, crashes, lock_token,
         created_at, started_at, parent_id, tags, trace, unique_key, timeout)
-    select removed.job_id, removed.name, removed.queue, removed.priority, outcome.state,
-           case when outcome.keep = 'slim' and outcome.state = 'completed' then null else removed.payload end, removed.context,
-           case when outcome.keep = 'slim' then null else outcome.result end, coalesce(outcome.error, removed.last_error),
+    select removed.job_id, removed.name, removed.queue, removed.priority, removed.state,
+           case when removed.keep = 'slim' and removed.state = 'completed' then null else removed.payload end, removed.context,
+           case when removed.keep = 'slim' then null else removed.result end, coalesce(removed.error, removed.last_error),
            removed.attempt, removed.max_attempts, removed.crashes, removed.lock_token, removed.created_at, removed.locked_at,
            removed.parent_id, removed.tags, removed.trace, removed.unique_key, removed.timeout
-    from removed join outcomes outcome on outcome.job_id = removed.job_id and outcome.lock_token = removed.lock_token
-    where outcome.keep in ('full', 'slim') or (outcome.keep = 'failed' and outcome.state <> 'completed')
+    from removed
+    where removed.keep in ('full', 'slim') or (removed.keep = 'failed' and removed.state <> 'completed')
 ), noted as (
     insert into pillars.attempts (job_id, attempt, lock_token, outcome, error, traceback, locked_by, started_at)
-    select removed.job_id, removed.attempt, removed.lock_token, outcome.state, outcome.error, outcome.traceback, $1::uuid,
+    select removed.job_id, removed.attempt, removed.lock_token, removed.state, removed.error, removed.traceback, $1::uuid,
            removed.locked_at
-    from removed join outcomes outcome on outcome.job_id = removed.job_id and outcome.lock_token = removed.lock_token
-    where outcome.state <> 'completed' and outcome.keep <> 'none'
+    from removed
+    where removed.state <> 'completed' and removed.keep <> 'none'
 ), ended as (
     delete from pillars.locks lock
     where lock.ctid = any(array(
               select ending.ctid from pillars.locks ending where ending.lock_token = any($9::bigint[]) for update skip locked))
       and not exists (
           select from (select unnest(lock.job_ids) as job_id except select removed.job_id from removed) member
-          join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token)
+          cross join lateral (
+              select from pillars.jobs job where job.job_id = member.job_id and job.lock_token = lock.lock_token limit 1
+          ) held)
 ), unmoved as materialized (
-    select outcome.job_id, outcome.lock_token, outcome.state, outcome.keep from outcomes outcome
-    where not exists (
-        select from removed where removed.job_id = outcome.job_id and removed.lock_token = outcome.lock_token)
+    select outcomes.job_id, outcomes.lock_token, outcomes.state, outcomes.keep from outcomes
+    except select removed.job_id, removed.lock_token, removed.state, removed.keep from removed
 )
 select counted.done, other.job_id, other.lock_token, other.answer
 from (select count(*)::integer as done from removed) counted

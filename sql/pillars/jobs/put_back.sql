@@ -10,9 +10,10 @@ with outcomes as materialized (
     select outcome.* from unnest($2::uuid[], $3::bigint[], $4::interval[], $5::boolean[], $6::boolean[], $7::text[], $8::text[], $9::text[])
         outcome (job_id, lock_token, wait, given_back, begun, outcome, error, traceback)
 ), locked as materialized (
-    select held.place, held.ends from (select outcomes.job_id, outcomes.lock_token from outcomes order by outcomes.job_id) outcome
+    select outcome.*, held.* from (select * from outcomes order by outcomes.job_id) outcome
     cross join lateral (
-        select job.ctid as place, job.cancel_requested_at is not null as ends from pillars.jobs job
+        select job.ctid as place, job.name, job.attempt, job.locked_at, job.cancel_requested_at is not null as ends
+        from pillars.jobs job
         where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token
         for update skip locked
     ) held
@@ -23,37 +24,40 @@ with outcomes as materialized (
         run_at = coalesce(pillars.now() + outcome.wait, job.run_at),
         expires_at = case when outcome.begun then null else job.expires_at end,
         last_error = coalesce(outcome.error, job.last_error)
-    from outcomes outcome
-    where job.ctid = any(array(select locked.place from locked where not locked.ends))
-      and outcome.job_id = job.job_id and outcome.lock_token = job.lock_token
-    returning job.job_id, outcome.lock_token, outcome.outcome, job.queue, job.run_at
+    from locked outcome
+    where job.ctid = outcome.place and not outcome.ends
+    returning outcome.*, job.queue, job.run_at
 ), removed as (
-    delete from pillars.jobs job
-    where job.ctid = any(array(select locked.place from locked where locked.ends))
-    returning job
+    delete from pillars.jobs job using locked outcome
+    where job.ctid = outcome.place and outcome.ends
+    returning outcome.*, job
 ), stored as (
     insert into pillars.finished_jobs
     select final.* from removed
-    join outcomes outcome on outcome.job_id = (removed.job).job_id and outcome.lock_token = (removed.job).lock_token
-    cross join lateral pillars.ended(removed.job, 'cancelled', coalesce(outcome.error, (removed.job).last_error)) final
-    where pillars.kept((removed.job).name)
+    cross join lateral pillars.ended(removed.job, 'cancelled', coalesce(removed.error, (removed.job).last_error)) final
+    where pillars.kept(removed.name)
 ), gone as (
-    select returned.job_id, returned.lock_token, false as ended from returned
-    union all select (removed.job).job_id, (removed.job).lock_token, true from removed
+    select returned.job_id, returned.lock_token, returned.name, returned.attempt, returned.locked_at, returned.outcome, returned.error,
+           returned.traceback, returned.run_at
+    from returned
+    union all
+    select removed.job_id, removed.lock_token, removed.name, removed.attempt, removed.locked_at, 'cancelled', removed.error,
+           removed.traceback, null
+    from removed
 ), noted as (
     insert into pillars.attempts (job_id, attempt, lock_token, outcome, error, traceback, locked_by, started_at)
-    select outcome.job_id, job.attempt, outcome.lock_token, case when gone.ended then 'cancelled' else outcome.outcome end,
-           outcome.error, outcome.traceback, $1::uuid, job.locked_at
-    from outcomes outcome join pillars.jobs job on job.job_id = outcome.job_id
-    join gone on gone.job_id = outcome.job_id and gone.lock_token = outcome.lock_token
-    where (outcome.outcome <> 'released' or gone.ended) and pillars.kept(job.name)
+    select gone.job_id, gone.attempt, gone.lock_token, gone.outcome, gone.error, gone.traceback, $1::uuid, gone.locked_at
+    from gone
+    where gone.outcome <> 'released' and pillars.kept(gone.name)
 ), ended as (
     delete from pillars.locks lock
     where lock.ctid = any(array(
               select ending.ctid from pillars.locks ending where ending.lock_token = any($10::bigint[]) for update skip locked))
       and not exists (
           select from (select unnest(lock.job_ids) as job_id except select gone.job_id from gone) member
-          join pillars.jobs job on job.job_id = member.job_id and job.lock_token = lock.lock_token)
+          cross join lateral (
+              select from pillars.jobs job where job.job_id = member.job_id and job.lock_token = lock.lock_token limit 1
+          ) held)
 ), woken as materialized (
     select pg_notify('pillars', released.queue) from (
         select distinct returned.queue from returned
@@ -66,10 +70,9 @@ select outcome.job_id, outcome.lock_token,
             when noted_before.job_id is not null then 'done'
             when ended_before.job_id is not null then 'completed'
             else 'lost' end as answer,
-       returned.run_at - pillars.now() as run_in, (select count(*) from woken) as woken
+       gone.run_at - pillars.now() as run_in, (select count(*) from woken) as woken
 from outcomes outcome
 left join gone on gone.job_id = outcome.job_id and gone.lock_token = outcome.lock_token
-left join returned on returned.job_id = outcome.job_id and returned.lock_token = outcome.lock_token
 left join lateral (
     select job.job_id from pillars.jobs job
     where gone.job_id is null and job.job_id = outcome.job_id and job.lock_token = outcome.lock_token limit 1

@@ -1,0 +1,130 @@
+"""The runtime's statements keep their plans: one that was made over empty tables must serve full ones."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from pillars.store import claiming, definitions, health, schedules, settling, workers
+from pillars.store.pool import PLANNED_ONCE, Address
+from pillars.store.statements import Statement
+from stepping import Hand, define
+from support import tell
+
+KEPT: list[Statement[Any]] = [
+    claiming.CLAIM,
+    claiming.CLAIM_LANE,
+    claiming.LANES,
+    settling.FINISH,
+    settling.PUT_BACK,
+    definitions.DEFINE,
+    workers.APPEAR,
+    workers.LEAVE,
+    health.LOOK,
+    schedules.SYNC,
+]
+GROWING = ("jobs", "locks", "attempts", "finished_")
+FEW, MANY = 60, 30_000
+FILL = "insert into pillars.jobs (job_id, name, queue) select pillars.uuid7(), 'work', 'default' from generate_series(1, $1::int)"
+
+Node = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+async def _defined(db: str) -> None:
+    await define(db)
+
+
+@asynccontextmanager
+async def keeper(db: str) -> AsyncIterator[Hand]:
+    """A worker on a connection that keeps its plans, as the runtime's do."""
+    session = await Address(db).connect(**PLANNED_ONCE)
+    try:
+        yield Hand(session)
+    finally:
+        await session.close()
+
+
+async def know(db: str, what: str) -> None:
+    """Let the planner know nothing of the tables, or that they are empty, or hold few rows; or many, which do not lie dead."""
+    if what != "nothing":
+        rows = {"empty": 0, "few": FEW, "many": MANY}[what]
+        await tell(db, FILL, rows)
+        await tell(
+            db,
+            "vacuum analyze pillars.jobs, pillars.locks, pillars.attempts, pillars.finished_jobs",
+        )
+
+
+def nodes(plan: Node, parent: str = "") -> Iterator[tuple[Node, str]]:
+    """Each node with the kind of the one above it."""
+    yield plan, parent
+    for below in plan.get("Plans", ()):
+        yield from nodes(below, plan["Node Type"])
+
+
+def reads_it_all(node: Node, parent: str) -> bool:
+    """Whether a scan of a table that grows is narrowed by nothing: no place, no condition of its index, no limit on a walk in order."""
+    if not node["Node Type"].endswith("Scan") or not node.get("Relation Name", "").startswith(
+        GROWING
+    ):
+        return False
+    narrowed = node.keys() & {"Index Cond", "TID Cond", "Recheck Cond"}
+    return not narrowed and parent != "Limit"
+
+
+async def kept_plan(worker: Hand, statement: Statement[Any]) -> Node:
+    await worker.session.connection.execute(f"prepare kept as {statement.text}")
+    count = await worker.ask(
+        "select cardinality(parameter_types) from pg_prepared_statements where name = 'kept'"
+    )
+    values = f"({', '.join(['null'] * count)})" if count else ""
+    text = await worker.ask(f"explain (format json) execute kept{values}")
+    await worker.ask("deallocate kept")
+    [top] = json.loads(text)
+    return dict(top["Plan"])
+
+
+@pytest.mark.parametrize("known", ["nothing", "empty", "few", "many"])
+async def test_no_kept_plan_reads_all_of_a_table_that_grows(db: str, known: str) -> None:
+    await know(db, known)
+    async with keeper(db) as worker:
+        for statement in KEPT:
+            plan = await kept_plan(worker, statement)
+            bad = [node for node, parent in nodes(plan) if reads_it_all(node, parent)]
+            assert not bad, f"{statement.name}: {json.dumps(bad, indent=1)}"
+
+
+@pytest.mark.parametrize("known", ["nothing", "empty", "few"])
+async def test_statements_whose_plans_were_kept_read_no_more_once_a_table_is_full(
+    db: str, known: str
+) -> None:
+    await know(db, known)
+    async with keeper(db) as worker:
+        await turn(worker)
+        await tell(db, FILL, MANY)
+        before = await rows_read(worker)
+        await turn(worker)
+        assert await rows_read(worker) - before < 500  # of 30,000
+
+
+async def turn(worker: Hand) -> None:
+    """Claim, put back, claim and finish ten jobs, if there are any."""
+    claim = await worker.claim()
+    await worker.put_back(*claim.jobs, last_of=tokens(claim))
+    claim = await worker.claim_in_lanes()
+    await worker.finish(*claim.jobs, last_of=tokens(claim))
+
+
+def tokens(claim: claiming.Claim) -> list[int]:
+    return [job.lock_token for job in claim.jobs[:1]]
+
+
+async def rows_read(worker: Hand) -> int:
+    """How many rows of jobs the statements of all have read, and of their indexes."""
+    await worker.ask("select pg_stat_force_next_flush()")
+    read = "select idx_tup_read + idx_tup_fetch + seq_tup_read from {} where relname = 'jobs'"
+    indexes = "(select relname, sum(idx_tup_read) as idx_tup_read from pg_stat_user_indexes group by 1) i join pg_stat_user_tables using (relname)"
+    return int(await worker.ask(read.format(indexes)))
