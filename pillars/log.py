@@ -55,6 +55,7 @@ class Event(StrEnum):
     LOOP_TURNED = "loop.turned"
     MIGRATION_APPLIED = "migration.applied"
     PAYLOAD_LARGE = "payload.large"
+    PROCESS_ENDED = "process.ended"
     REQUEST_SERVED = "request.served"
     SCHEDULE_FAILED = "schedule.failed"
     SERVICE_DRAINING = "service.draining"
@@ -91,10 +92,11 @@ def configure(
     level: str = "info",
     format: str = "auto",  # noqa: A002 - LOG_FORMAT
     stream: IO[str] | None = None,
+    number: int | None = None,
 ) -> None:
     """Send structlog, the standard library's logging and warnings to one stream (stderr), in one format.
 
-    `format` is "console", "json" or "auto": console on a terminal. Colours are for a terminal or FORCE_COLOR,
+    `number` is this process's in its fleet, and on every line. `format` is "console", "json" or "auto": console on a terminal. Colours are for a terminal or FORCE_COLOR,
     never with NO_COLOR.
     """
     import structlog
@@ -111,6 +113,7 @@ def configure(
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _stamp,
+            *([] if number is None else [_numbered(number)]),
             _exception,
             redact,
             render,
@@ -135,6 +138,14 @@ def _stamp(logger: "_Sink", _method: str, event: "EventDict") -> "EventDict":
     event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
     event["logger"] = logger.name
     return event
+
+
+def _numbered(number: int) -> "Processor":
+    def number_it(_logger: object, _method: str, event: "EventDict") -> "EventDict":
+        event.setdefault("process", number)
+        return event
+
+    return number_it
 
 
 def _exception(_logger: object, _method: str, event: "EventDict") -> "EventDict":

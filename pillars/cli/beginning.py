@@ -10,10 +10,12 @@ from pillars.settings import Settings, load
 NO_FLAGS: Mapping[str, object] = MappingProxyType({})
 
 
-def settings_of(command: str, flags: Mapping[str, object] = NO_FLAGS) -> Settings:
-    """The settings of a command, with the log set up; what is doubtful about them is logged."""
+def settings_of(
+    command: str, flags: Mapping[str, object] = NO_FLAGS, *, number: int | None = None
+) -> Settings:
+    """The settings of a command, with the log set up; what is doubtful about them is logged. `number`: of its process in a fleet."""
     settings = load(flags=flags, command=command)
-    log.configure(level=settings.log_level, format=settings.log_format)
+    log.configure(level=settings.log_level, format=settings.log_format, number=number)
     for warning in settings.warnings:
         log.get("pillars.settings").warning(log.Event.SETTINGS_DOUBTFUL, warning=warning)
     return settings

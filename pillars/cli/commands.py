@@ -63,6 +63,7 @@ def web(**flags: Any) -> int:
 
 
 @main.command()
+@click.option("--processes", metavar="N", help="How many processes to run, and keep running; 1.")
 @worker_options
 @health_option
 @pillar_options

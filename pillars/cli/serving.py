@@ -19,6 +19,7 @@ from pillars.cli.postgres import Postgres, make_ready, postgres
 from pillars.errors import PillarsError
 from pillars.jobs.connected import using
 from pillars.registry import Registry
+from pillars.service.line import Inherited
 from pillars.service.presence import define, stay
 from pillars.service.process import DONE, Process, Role, together
 from pillars.service.running import Pillar, Run, leave, supervise
@@ -35,18 +36,37 @@ HINT = "no jobs yet: write jobs/hello.py with `from pillars import job` and `@jo
 def run(command: str, flags: dict[str, Any], *, reload: bool) -> int:
     """Run the pillars of a command until they are told to stop; returns the exit code."""
     began_with = dict(os.environ)
-    settings = settings_of(command, flags)
-    anyio.run(_require_ports, command, settings)
+    line = Inherited.found(os.environ)
+    settings = settings_of(command, flags, number=None if line is None else line.number)
+    if line is None:
+        anyio.run(_require_ports, command, settings)
+        if command == "worker" and settings.processes > 1:
+            return _run_fleet(command, settings)
     lend_dotenv(settings)
     with ExitStack() as held:
         found = held.enter_context(postgres(settings))
-        serve = partial(_serve, command, settings, found, reload=reload)
-        options = {"use_uvloop": settings.loop == "uvloop"}
-        return anyio.run(_to_the_end, serve, held, began_with, backend_options=options)
+        serve = partial(_serve, command, settings, found, line, reload=reload)
+        ending = partial(_to_the_end, serve, held, began_with, line)
+        return anyio.run(ending, backend_options={"use_uvloop": settings.loop == "uvloop"})
+
+
+def _run_fleet(command: str, settings: Settings) -> int:
+    """Run several processes of this command; returns the exit code."""
+    from pillars.service.fleet import Fleet
+    from pillars.service.fleet_health import serve_fleet_health
+
+    fleet = Fleet(command, settings.processes, _same_command())
+    health = partial(serve_fleet_health, fleet, settings)
+    watch = partial(supervise, [fleet], health, name=command, code_of=code_of)
+    code = anyio.run(watch, backend_options={"use_uvloop": settings.loop == "uvloop"})
+    return code or fleet.code
 
 
 async def _to_the_end(
-    serve: Callable[[], Awaitable[tuple[int, bool]]], held: ExitStack, began_with: dict[str, str]
+    serve: Callable[[], Awaitable[tuple[int, bool]]],
+    held: ExitStack,
+    began_with: dict[str, str],
+    line: Inherited | None,
 ) -> int:
     """Serve, then leave from within the loop, which would wait for ever for the app's code that swallows its cancellation."""
     try:
@@ -56,7 +76,7 @@ async def _to_the_end(
     await _end_others()
     held.close()
     if again:
-        _begin_again(began_with)
+        _begin_again(began_with | (line.hand_on() if line else {}))
     leave(code)
     return code
 
@@ -89,7 +109,7 @@ def _health_port(command: str, settings: Settings) -> int | None:
 
 
 async def _serve(
-    command: str, settings: Settings, found: Postgres, *, reload: bool
+    command: str, settings: Settings, found: Postgres, line: Inherited | None, *, reload: bool
 ) -> tuple[int, bool]:
     """Run the pillars; returns the exit code, and whether to begin again with changed code."""
     began_at = time.time()
@@ -113,7 +133,7 @@ async def _serve(
         await define(processes[0], defined.known.values())
         pillars = [_pillar(process, defined, app) for process in processes]
         changes = _Changes(processes[0], began_at)
-        companions = _companions(command, processes) + ([changes.watch] if reload else [])
+        companions = _companions(command, processes, line) + ([changes.watch] if reload else [])
         code = await supervise(pillars, *companions, name=command, code_of=code_of)
     return code, changes.seen and code == DONE
 
@@ -152,14 +172,28 @@ def _pillar(process: Process, defined: Registry, app: Any) -> Pillar:
             return Web(process, app, jobs=defined.jobs)
 
 
-def _companions(command: str, processes: Sequence[Process]) -> list[Run]:
+def _companions(command: str, processes: Sequence[Process], line: Inherited | None) -> list[Run]:
     """What runs beside the pillars: the web's row, and health on a port of its own, without which a worker loads no web library."""
     companions: list[Run] = [partial(stay, one) for one in processes if one.role == "web"]
-    if _health_port(command, processes[0].settings) is not None:
+    if line is not None:
+        companions.append(partial(_heed_fleet, line, processes[0]))
+    elif _health_port(command, processes[0].settings) is not None:
         from pillars.service.health import serve_health
 
         companions.append(partial(serve_health, processes[0]))
     return companions
+
+
+async def _heed_fleet(line: Inherited, process: Process) -> None:
+    """Tell the fleet how this process is; without a fleet, drain."""
+    from pillars.service.fleet_health import answers_of
+
+    await line.serve(answers_of(process, line.number))
+    if not process.stopping.is_set():
+        log.get("pillars.service").warning(
+            log.Event.SERVICE_DRAINING, role=process.role, signal="none: its fleet is gone"
+        )
+        process.stopping.set()
 
 
 class _Changes:
@@ -190,4 +224,9 @@ def _begin_again(environ: dict[str, str]) -> None:
     """Become a new process with the changed code, under the same pid: whoever started us notices nothing."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "pillars", *sys.argv[1:]], environ)  # noqa: S606
+    command = _same_command()
+    os.execve(command[0], command, environ)  # noqa: S606
+
+
+def _same_command() -> list[str]:
+    return [sys.executable, "-m", "pillars", *sys.argv[1:]]

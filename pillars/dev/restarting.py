@@ -15,16 +15,10 @@ from honcho.manager import KILL_WAIT, SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Message, Printer
 from honcho.process import Process
 
-SHORTEST, LONGEST = 1.0, 10.0  # seconds between an end and the next start
+from pillars.service.fleet import pause_after
+
 USAGE = 2  # a wrong setting, a port that is taken: it would end for ever
 GLANCE = 0.5  # seconds between two looks at whether `app dev` still lives
-
-
-def pause_after(last: float | None, *, ran: float) -> float:
-    """Seconds to wait before the next start: twice the last pause, or the shortest again after a run of some length."""
-    if last is None or ran > LONGEST:
-        return SHORTEST
-    return min(2 * last, LONGEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Prometheus' text format, version 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from pillars.service.tally import BOUNDS, Times
@@ -26,11 +26,33 @@ class Family:
     help: str
     samples: Samples
 
+    def marked(self, label: str, value: str) -> "Family":
+        """With one label more."""
+        samples = {(*values, value): sample for values, sample in self.samples.items()}
+        return replace(self, labels=(*self.labels, label), samples=samples)
+
+
+Blocks: TypeAlias = dict[str, list[str]]
+"""The lines of each family, by its name; the first two describe it."""
+
 
 def exposed(families: Iterable[Family]) -> bytes:
     """The families in their order, each one's samples by label; a family without samples is left out."""
-    lines = [line for family in families if family.samples for line in _lines(family)]
-    return "".join(f"{line}\n" for line in lines).encode()
+    return joined([blocks(families)])
+
+
+def blocks(families: Iterable[Family]) -> Blocks:
+    """The families' lines; a family without samples is left out."""
+    return {family.name: list(_lines(family)) for family in families if family.samples}
+
+
+def joined(found: Iterable[Blocks]) -> bytes:
+    """The families of several processes as one text, each described once."""
+    together: Blocks = {}
+    for one in found:
+        for name, lines in one.items():
+            together.setdefault(name, lines[:2]).extend(lines[2:])
+    return "".join(f"{line}\n" for lines in together.values() for line in lines).encode()
 
 
 def _lines(family: Family) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,6 +16,7 @@ from pillars.service.farewell import ASGIApp, Receive, Scope, Send
 from pillars.service.process import Process
 from pillars.service.replying import refuse, reply
 from pillars.service.scraping import Metrics
+from pillars.settings import Settings
 from pillars.store import health as store
 from pillars.store.rows import Vitals
 from pillars.version import __version__
@@ -42,14 +44,18 @@ async def health(process: Process, query: str) -> Answer:
     """The whole picture: 200 also when degraded, since restarting this process would not help; 503 for `strict=1`."""
     checks = _checks(await _look(process))
     well = all(check["status"] in {"up", "unused"} for check in checks.values())
-    strict = parse_qs(query).get("strict", [""])[-1].lower() in TRUE
-    return 503 if strict and not well else 200, {
+    return 503 if is_strict(query) and not well else 200, {
         "status": "ok" if well else "degraded",
         "role": process.role,
         "version": __version__,
         "commit": process.commit,
         "checks": checks,
     }
+
+
+def is_strict(query: str) -> bool:
+    """Whether it was asked that all be well."""
+    return parse_qs(query).get("strict", [""])[-1].lower() in TRUE
 
 
 METRICS = "/metrics"
@@ -64,28 +70,24 @@ ROUTES: Mapping[str, Ask] = {
 class Endpoint:
     """One health route as an ASGI application."""
 
-    process: Process
-    ask: Ask
+    ask: Callable[[str], Awaitable[Answer]]
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        status, content = await self.ask(self.process, scope["query_string"].decode("latin-1"))
+        status, content = await self.ask(scope["query_string"].decode("latin-1"))
         await reply(send, status, to_json(content))
 
 
 class HealthApp:
-    """The health routes and `/metrics`, for a process that serves nothing else."""
+    """The health routes and `/metrics`, for a process that serves nothing else; `apps` by path."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._apps: dict[str, ASGIApp] = {
-            path: Endpoint(process, ask) for path, ask in ROUTES.items()
-        }
-        self._apps[METRICS] = Metrics(process)
+    def __init__(self, settings: Settings, apps: Mapping[str, ASGIApp]) -> None:
+        self._settings = settings
+        self._apps = apps
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"only http is served here, not {scope['type']}")
-        path = scope["path"].removeprefix(self._process.settings.prefix)
+        path = scope["path"].removeprefix(self._settings.prefix)
         app = self._apps.get(path)
         if app is None:
             await reply(send, 404, to_json({"status": "unknown"}))
@@ -97,27 +99,39 @@ class HealthApp:
             await app(scope, receive, send)
 
     def _refusal(self, path: str, scope: Scope) -> Refusal | None:
-        settings = self._process.settings
-        if path in ROUTES or settings.metrics == "open":
+        if path in ROUTES or self._settings.metrics == "open":
             return None
-        return refusal(settings, scope, bound=settings.health_host)
+        return refusal(self._settings, scope, bound=self._settings.health_host)
+
+
+def health_app(process: Process) -> HealthApp:
+    """That of one process."""
+    apps: dict[str, ASGIApp] = {
+        path: Endpoint(partial(ask, process)) for path, ask in ROUTES.items()
+    }
+    return HealthApp(process.settings, {**apps, METRICS: Metrics(process)})
 
 
 async def serve_health(process: Process) -> None:
-    """Serve health and metrics on `PILLARS_HEALTH_PORT` until cancelled; return at once where it is not set.
+    """Serve health and metrics on `PILLARS_HEALTH_PORT` until cancelled.
 
     It goes on while the process drains, so that whoever asks is told so.
     """
-    if process.settings.health_port is None:
+    await serve_apart(health_app(process), process.settings)
+
+
+async def serve_apart(app: HealthApp, settings: Settings) -> None:
+    """Serve on `PILLARS_HEALTH_PORT` until cancelled; return at once where it is not set."""
+    if settings.health_port is None:
         return
     from pillars.service.serving import (
         serve,
     )  # a worker without a health port has no use for uvicorn
 
     await serve(
-        HealthApp(process),
-        host=process.settings.health_host,
-        port=process.settings.health_port,
+        app,
+        host=settings.health_host,
+        port=settings.health_port,
         stopping=anyio.Event(),
         started=_ignore,
         grace=timedelta(0),

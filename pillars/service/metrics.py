@@ -255,7 +255,15 @@ OF_DATABASE: tuple[Metric[Seen], ...] = (
 
 
 def families(process: Process, seen: Seen | None) -> list[Family]:
-    """All that can be told, of the pillars beside too, in a fixed order; nothing of the database where it was not `seen`."""
-    of_process = [metric.of(process, *process.beside) for metric in OF_PROCESS]
-    of_database = [] if seen is None else [metric.of(seen) for metric in OF_DATABASE]
-    return [*of_process, UP.of(seen), *of_database]
+    """All that can be told, in a fixed order."""
+    return [*of_process(process), *of_database(seen)]
+
+
+def of_process(process: Process) -> list[Family]:
+    """What a process knows of itself, and of the pillars beside it."""
+    return [metric.of(process, *process.beside) for metric in OF_PROCESS]
+
+
+def of_database(seen: Seen | None) -> list[Family]:
+    """What a look has found; where there was none, only that."""
+    return [UP.of(seen), *([] if seen is None else [metric.of(seen) for metric in OF_DATABASE])]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import anyio
 
 from pillars import log
-from pillars.service.process import DONE, INTERRUPTED, Process
+from pillars.service.process import DONE, INTERRUPTED
 
 SECOND_INTERRUPT = 1.0  # seconds after the first before another SIGINT means force: a terminal may send two at once
 LAST_WORDS = 1.0  # seconds that a forced end has to give jobs back
@@ -21,11 +21,22 @@ HEEDED = (signal.SIGTERM, signal.SIGINT)
 Run = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Pillar(Protocol):
-    """Web, worker or cron. One that has an `abort` gives back by it at once what it can."""
+class Stands(Protocol):
+    """How far a pillar is: `stopping` asks for its end, `ended` says that there is nothing more to wait for."""
 
     @property
-    def process(self) -> Process: ...
+    def role(self) -> str: ...
+    @property
+    def stopping(self) -> anyio.Event: ...
+    @property
+    def ended(self) -> anyio.Event: ...
+
+
+class Pillar(Protocol):
+    """Web, worker or cron, or a fleet of one. One that has an `abort` gives back by it at once what it can; a `heed` is told each signal."""
+
+    @property
+    def process(self) -> Stands: ...
     async def run(self) -> None: ...
 
 
@@ -110,6 +121,9 @@ class _Watch:
         """Set `stopping` at the first signal; return at the SIGINT that means force."""
         interrupted_at: float | None = None
         async for number in signals:
+            for pillar in self._pillars:
+                if heed := getattr(pillar, "heed", None):
+                    heed(number)
             if number == signal.SIGINT:
                 now = time.monotonic()
                 if interrupted_at is not None and now - interrupted_at >= SECOND_INTERRUPT:

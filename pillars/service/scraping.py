@@ -31,10 +31,10 @@ class Metrics:
         self._turn = anyio.Lock()
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        seen = await self._fresh()
+        seen = await self.fresh()
         await reply(send, 200, exposed(families(self._process, seen)), media=CONTENT_TYPE)
 
-    async def _fresh(self) -> Seen | None:
+    async def fresh(self) -> Seen | None:
         """What was seen a moment ago, or is seen now; None where the last look failed."""
         async with self._turn:
             if time.monotonic() - self._looked_at >= FRESH:

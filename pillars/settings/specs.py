@@ -117,6 +117,7 @@ SPECS = (
     ),
     Spec("git_commit_sha", convert.text, _NONE, "GIT_COMMIT_SHA"),
     Spec("queues", convert.queues, _constant(values.QUEUES)),
+    Spec("processes", whole(1, 100), _constant(values.PROCESSES)),
     Spec("concurrency", whole(1, 10_000), _constant(values.CONCURRENCY)),
     Spec("threads", whole(0, 1000), _constant(values.THREADS)),
     Spec("children", whole(0, 1000), _constant(values.CHILDREN)),

@@ -23,6 +23,7 @@ LOG_FORMAT = "auto"  # console on a terminal, JSON otherwise
 QUEUES: QueueSlots = ()  # every queue: a job in a new queue runs without a change of deployment
 CONCURRENCY = 100  # async jobs mostly wait; more than this many on one loop is late for each other
 THREADS = 8  # sync jobs share one interpreter lock
+PROCESSES = 1  # of `app worker`
 CHILDREN = 2  # each is an interpreter with the app in it, in memory
 DRAIN = timedelta(seconds=25)  # Heroku and Kubernetes kill after 30 s
 SHORT_DRAIN = timedelta(seconds=4)  # honcho (`app dev`) and fly.io kill after 5 s
@@ -83,6 +84,7 @@ class Settings:
     log_format: Literal["auto", "console", "json"]
     git_commit_sha: str | None
     queues: QueueSlots
+    processes: int
     concurrency: int
     threads: int
     children: int

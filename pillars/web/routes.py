@@ -1,6 +1,7 @@
 """Our routes, all of them: the table from which the application and its description are made."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -186,16 +187,16 @@ def _health(process: Process) -> list[Resource]:
     ready = Answer("It serves.", shapes.Life)
     said = {
         "/api/health": Operation(
-            "check_health", "Say how the application is.", health.Endpoint(process, health.health),
+            "check_health", "Say how the application is.", health.Endpoint(partial(health.health, process)),
             {200: well, 503: Answer("It is degraded, and `strict` was asked for.", shapes.Health)}, query=Strictness,
         ),
         "/api/health/live": Operation(
             "check_live", "Say whether this process turns; never asks the database.",
-            health.Endpoint(process, health.live), {200: Answer("It turns.", shapes.Life)},
+            health.Endpoint(partial(health.live, process)), {200: Answer("It turns.", shapes.Life)},
         ),
         "/api/health/ready": Operation(
             "check_ready", "Say whether this process serves and has not been asked to stop.",
-            health.Endpoint(process, health.ready),
+            health.Endpoint(partial(health.ready, process)),
             {200: ready, 503: Answer("It starts or stops.", shapes.Life)},
         ),
     }  # fmt: skip

@@ -9,7 +9,7 @@ from figures import Figures
 
 from pillars import every, job
 from pillars.cron.pillar import Cron
-from pillars.service.health import HealthApp
+from pillars.service.health import health_app
 from pillars.service.process import Process
 from support import until
 
@@ -22,7 +22,7 @@ async def ping() -> None: ...
 
 def scraper(process: Process) -> Callable[[], Awaitable[Figures]]:
     async def scrape() -> Figures:
-        transport = httpx2.ASGITransport(app=HealthApp(process))
+        transport = httpx2.ASGITransport(app=health_app(process))
         async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return Figures((await client.get("/metrics")).text)
 

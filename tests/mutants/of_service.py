@@ -2,6 +2,8 @@
 
 from mutants.kinds import Mutant, Promise, edit
 
+FLEET = "tests/process/test_fleet.py::"
+
 RUNNING = "pillars/service/running.py"
 TESTS = "tests/process/test_all_process.py::"
 FAILURES = "tests/process/test_failures.py::"
@@ -79,5 +81,45 @@ SERVICE = [
         tests=(
             ENQUEUES + "test_blocks_of_several_tasks_share_connections_until_the_last_has_ended",
         ),
+    ),
+    Mutant(
+        name="fleet-forgets-the-dead",
+        without="A process of a fleet that has ended is started again.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            "pillars/service/fleet.py",
+            "if self.process.stopping.is_set() or self._is_hopeless(code):",
+            "if code != DONE:",
+        ),
+        tests=(FLEET + "test_a_process_that_dies_is_started_again_and_the_others_go_on",),
+    ),
+    Mutant(
+        name="fleet-keeps-the-drain-to-itself",
+        without="A drain of a fleet is a drain of all its processes.",
+        promise=Promise.COUNTED,
+        edits=edit(
+            "pillars/service/fleet.py",
+            "        for member in self.members:\n            member.signal(number)\n",
+            "        for member in self.members[:1]:\n            member.signal(number)\n",
+        ),
+        tests=(FLEET + "test_a_stop_drains_every_process_and_none_is_started_again",),
+    ),
+    Mutant(
+        name="fleet-outlived",
+        without="A process whose fleet is gone drains: nobody would stop it any more.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "pillars/cli/serving.py",
+            "    if not process.stopping.is_set():\n",
+            "    if process.stopping.is_set():\n",
+        ),
+        tests=(FLEET + "test_processes_whose_fleet_is_killed_drain_and_end",),
+    ),
+    Mutant(
+        name="fleet-takes-late-answers",
+        without="What a process answers too late is not taken for what it was asked next.",
+        promise=Promise.GUARDED,
+        edits=edit("pillars/service/line.py", "while turn != self._turn:", "while not turn:"),
+        tests=(FLEET + "test_an_answer_that_came_too_late_is_not_taken_for_the_next",),
     ),
 ]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pillars.dev.restarting import LONGEST, pause_after
 from pillars.dev.running import READY
+from pillars.service.fleet import LONGEST, pause_after
 
 
 @pytest.mark.parametrize(

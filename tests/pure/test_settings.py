@@ -44,6 +44,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         "log_format": "auto",
         "git_commit_sha": None,
         "queues": (),
+        "processes": 1,
         "concurrency": 100,
         "threads": 8,
         "children": 2,
@@ -605,7 +606,7 @@ def test_every_setting_is_described_in_words(tmp_path: Path) -> None:
     assert rows["queues"] == ("mail:5,default", "flag --queues")
     assert rows["lock"] == ("30s", "default")
     assert rows["database_url"] == ("-", "default")
-    assert load(tmp_path).described()[10][:2] == ("concurrency", "100")
+    assert load(tmp_path).described()[11][:2] == ("concurrency", "100")
 
 
 MASKED = {

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from pillars.service.health import HealthApp
+from pillars.service.health import health_app
 from pillars.service.process import Process
 from pillars.store.database import Database
 from support import move_clock, tell
@@ -18,7 +18,7 @@ Make = Callable[..., Process]
 
 def asking(process: Process) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app=HealthApp(process)), base_url="http://any.example"
+        transport=httpx2.ASGITransport(app=health_app(process)), base_url="http://any.example"
     )
 
 

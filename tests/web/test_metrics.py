@@ -10,7 +10,7 @@ from figures import Figures
 
 from pillars.service import scraping
 from pillars.service.exposition import CONTENT_TYPE, exposed
-from pillars.service.health import HealthApp
+from pillars.service.health import health_app
 from pillars.service.metrics import OF_DATABASE, OF_PROCESS, UP, Metric, Seen, families
 from pillars.service.presence import appear
 from pillars.service.process import Process
@@ -36,7 +36,7 @@ def either_of(request: pytest.FixtureRequest, client_of: ClientOf) -> ClientOf:
         return client_of
 
     def make(process: Process) -> httpx2.AsyncClient:
-        transport = httpx2.ASGITransport(app=HealthApp(process))
+        transport = httpx2.ASGITransport(app=health_app(process))
         return httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:9091")
 
     return make
@@ -106,7 +106,7 @@ async def test_a_health_port_is_judged_by_its_own_host(process_with: Make) -> No
         ({"host": "0.0.0.0", "health_host": "127.0.0.1"}, 200),
         ({"host": "127.0.0.1", "health_host": "0.0.0.0"}, 401),
     ]:
-        transport = httpx2.ASGITransport(app=HealthApp(process_with(**hosts)))
+        transport = httpx2.ASGITransport(app=health_app(process_with(**hosts)))
         async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             assert (await client.get("/metrics")).status_code == status
 

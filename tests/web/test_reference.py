@@ -13,6 +13,7 @@ import pytest
 
 from pillars import crontab, job
 from pillars.cron.syncing import sync
+from pillars.service.fleet_health import OF_FLEET
 from pillars.service.metrics import OF_DATABASE, OF_PROCESS, UP, Metric, Seen, families
 from pillars.service.process import Process
 from pillars.store.database import Database
@@ -129,7 +130,7 @@ def holds(found: Any, shown: Any) -> None:
 
 
 def test_every_metric_stands_in_the_reference_as_it_is() -> None:
-    known: list[Metric[Any]] = [*OF_PROCESS, UP, *OF_DATABASE]
+    known: list[Metric[Any]] = [*OF_PROCESS, *OF_FLEET, UP, *OF_DATABASE]
     rows = table((REFERENCE / "metrics.md").read_text(), "metric")
     assert [[name, kind, labels, said] for name, kind, labels, _, said in rows] == [
         [one.name, one.kind, ", ".join(f"`{label}`" for label in one.labels).strip("`"), one.help]

@@ -1,0 +1,158 @@
+"""A fleet: several like processes of one command, which share nothing. Each that ends is started again; a drain is a drain of all."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import Process as Child
+
+from pillars import log
+from pillars.service.line import VARIABLE, Line
+from pillars.service.process import DONE, FAILED, USAGE
+
+SHORTEST, LONGEST = 1.0, 10.0  # seconds between an end and the next start
+LOOK = 0.1  # seconds between two questions whether a process is ready yet
+READY = 200  # what a process that is says to "ready"
+PATIENCE = 2.0  # seconds for an answer; platforms give up after 2 to 5
+
+
+def pause_after(last: float | None, *, ran: float) -> float:
+    """Seconds to wait before the next start: twice the last pause, or the shortest again after a run of some length."""
+    if last is None or ran > LONGEST:
+        return SHORTEST
+    return min(2 * last, LONGEST)
+
+
+@dataclass(slots=True)
+class Watched:
+    """A fleet as `supervise` sees it."""
+
+    role: str
+    stopping: anyio.Event = field(default_factory=anyio.Event)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Member:
+    """One place in a fleet, and the process that holds it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.restarts = 0
+        self.was_ready = False
+        """Whether any process here ever was."""
+        self._child: Child | None = None
+        self._line: Line | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._child is None else self._child.pid
+
+    async def live(self, command: Sequence[str], environ: Mapping[str, str]) -> int:
+        """Start a process and return its exit code. Cancelled, it lets go of the process, which then drains."""
+        self._line = line = Line()
+        told = {VARIABLE: f"{self.number}:{line.other.fileno()}"}
+        try:
+            self._child = await anyio.open_process(
+                command,
+                env={**environ, **told},
+                stdin=subprocess.DEVNULL,
+                stdout=None,
+                stderr=None,
+                pass_fds=[line.other.fileno()],
+                start_new_session=True,  # a terminal's Ctrl-C goes to all in front of it: we pass it on, once
+            )
+            line.other.close()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._note_ready)
+                code = await self._child.wait()
+                group.cancel_scope.cancel()
+        finally:
+            self._child = self._line = None
+            line.close()
+        return code
+
+    async def ask(self, what: str, query: str = "") -> object:
+        """What its process answers; None where there is none, or it says nothing."""
+        if self._line is None:
+            return None
+        return await self._line.ask(what, query, patience=PATIENCE)
+
+    async def is_ready(self) -> bool:
+        """Whether its process claims, and was not asked to stop."""
+        return await self.ask("ready") == READY
+
+    def signal(self, number: int) -> None:
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                self._child.send_signal(signal.Signals(number))
+
+    async def _note_ready(self) -> None:
+        while not await self.is_ready():  # noqa: ASYNC110 - it is another process
+            await anyio.sleep(LOOK)
+        self.was_ready = True
+
+
+class Fleet:
+    """Keeps `count` processes of `command` running. `code` is the exit code once `run()` has returned."""
+
+    def __init__(self, role: str, count: int, command: Sequence[str]) -> None:
+        self.process = Watched(role)
+        self.members = [Member(number) for number in range(1, count + 1)]
+        self.code = DONE
+        self._command = command
+        self._was_told = False
+
+    async def run(self) -> None:
+        """Start them all, and again whichever ends; return once all have ended after `process.stopping` was set.
+
+        One that ends with a usage error, or before any was ever ready, ends all: it would end so for ever, and must be seen to.
+        """
+        async with anyio.create_task_group() as group:
+            for member in self.members:
+                group.start_soon(self._keep, member, name=f"process {member.number}")
+            await self.process.stopping.wait()
+            if not self._was_told:
+                self.heed(signal.SIGTERM)
+
+    def heed(self, number: int) -> None:
+        """Pass a signal on to all."""
+        self._was_told = True
+        for member in self.members:
+            member.signal(number)
+
+    async def abort(self) -> None:
+        """They were sent what means now; wait for as long as we are let."""
+        await self.process.ended.wait()
+
+    async def _keep(self, member: Member) -> None:
+        pause: float | None = None
+        while not self.process.stopping.is_set():
+            began = time.monotonic()
+            code = await member.live(self._command, os.environ)
+            if self.process.stopping.is_set() or self._is_hopeless(code):
+                self.code = self.code or _said(code)
+                self.process.stopping.set()
+                return
+            pause = pause_after(pause, ran=time.monotonic() - began)
+            member.restarts += 1
+            log.get("pillars.service").warning(
+                log.Event.PROCESS_ENDED, process=member.number, code=code, again_in_s=pause
+            )
+            with anyio.move_on_after(pause):
+                await self.process.stopping.wait()
+
+    def _is_hopeless(self, code: int) -> bool:
+        ever_ready = any(member.was_ready for member in self.members)
+        return code == USAGE or (code != DONE and not ever_ready)
+
+
+def _said(code: int) -> int:
+    """A process's end as an exit code of ours: where a signal ended it before it could heed it, it was done."""
+    if code >= 0:
+        return code
+    return DONE if -code in {signal.SIGTERM, signal.SIGINT} else FAILED
