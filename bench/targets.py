@@ -174,6 +174,12 @@ TARGETS = (
         at_most(900),
     ),
     Target(
+        "history",
+        "Each count and each list, with ten million finished and a million waiting jobs",
+        figure("history", "pillars", "slowest_ms"),
+        at_most(50),
+    ),
+    Target(
         "idle statements",
         "An idle process sends statements",
         greatest("idle", PILLARS, "statements_per_s"),

@@ -3,6 +3,7 @@
 from .backlog import BACKLOG
 from .draining import BRIEF, DRAIN
 from .enqueueing import BULK, ENQUEUE
+from .history import HISTORY
 from .idle import IDLE
 from .latency import FUTURE, LATENCY
 from .snapshot import SNAPSHOT
@@ -12,7 +13,7 @@ from .steady import STEADY
 WORKLOADS = {
     one.name: one
     for one in (
-        DRAIN, BRIEF, ENQUEUE, BULK, LATENCY, FUTURE, SNAPSHOT, BACKLOG, STARTING, IDLE, STEADY,
+        DRAIN, BRIEF, ENQUEUE, BULK, LATENCY, FUTURE, SNAPSHOT, BACKLOG, STARTING, HISTORY, IDLE, STEADY,
     )
 }  # fmt: skip
 """In the order in which a run goes through them: the longest last."""

@@ -75,6 +75,8 @@ def said(wanted: Wanted) -> str:
 async def _page(wanted: Wanted, opened: Opened) -> tuple[Page[JobRow], datetime, str | None]:
     pool = opened.database.pool
     page = await listing.page(pool, wanted)
+    while not page.jobs and page.next is not None:  # at a terminal one waits
+        page = await listing.page(pool, replace(wanted, older_than=page.next))
     hint = None if page.jobs else await oversight.mistaken(pool, wanted)
     return page, await schedules.now(pool), hint
 

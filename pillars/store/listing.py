@@ -30,8 +30,17 @@ LIST_FINAL = Statement("jobs/list_final", JobRow)
 GLANCE_ALL = Statement("jobs/glance_all", Glimpse)
 GLANCE_UNFINISHED = Statement("jobs/glance_unfinished", Glimpse)
 GLANCE_FINAL = Statement("jobs/glance_final", Glimpse)
+LIST_AMONG = Statement("jobs/list_among", JobRow)
+GLANCE_AMONG = Statement("jobs/glance_among", Glimpse)
 IDS_UNFINISHED = Statement("jobs/ids_unfinished", Stored)
 IDS_FINAL = Statement("jobs/ids_final", Stored)
+IDS_RUNNING = Statement("jobs/ids_running", Stored)
+IDS_PARKED = Statement("jobs/ids_parked", Stored)
+REACHED_ALL = Statement("jobs/reached_all", Stored)
+REACHED_UNFINISHED = Statement("jobs/reached_unfinished", Stored)
+REACHED_PARKED = Statement("jobs/reached_parked", Stored)
+REACHED_COMPLETED = Statement("jobs/reached_completed", Stored)
+REACHED_ENDED = Statement("jobs/reached_ended", Stored)
 PAGES: Kinds[JobRow] = (LIST_ALL, LIST_FINAL, LIST_UNFINISHED)
 GLANCES: Kinds[Glimpse] = (GLANCE_ALL, GLANCE_FINAL, GLANCE_UNFINISHED)
 ATTEMPTS = Statement("jobs/attempts", AttemptRow)
@@ -39,6 +48,7 @@ ATTEMPTS_CUT = Statement("jobs/attempts_cut", AttemptRow)
 CIRCUMSTANCES = Statement("jobs/circumstances", Circumstances)
 
 GLANCE = 300  # characters of a payload or an error: a line of a list shows no more
+LOOKED_AT = 20_000  # jobs for one page: among more the one that is wanted may be minutes away
 
 UNFINISHED, FINAL, STATES = states.UNFINISHED, states.FINAL, states.STATES
 
@@ -57,7 +67,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Shown]):
-    """Some jobs, and the id to go on from where there are more."""
+    """Some jobs, and the id to go on from where there may be more; not always as many as were asked for."""
 
     jobs: Sequence[Shown]
     next: UUID | None
@@ -74,25 +84,36 @@ async def find(executor: Executor, job_id: UUID, *, longest: int | None = None) 
 
 
 async def page(executor: Executor, wanted: Wanted) -> Page[JobRow]:
-    """Read one page; reads one row more, which tells whether there is another."""
-    statement = _of_state(wanted.state, PAGES)
+    """Read one page, of the next 20,000 jobs at most; reads one row more, which tells whether there is another."""
+    if wanted.state in states.APART:
+        among, reached = await _apart(executor, wanted)
+        return _paged(await executor.rows(LIST_AMONG, among, wanted.state), wanted, reached)
+    reached = await _reached(executor, wanted)
     found = await executor.rows(
-        statement, wanted.older_than, wanted.limit + 1, wanted.state, wanted.name, wanted.queue, wanted.tag,
+        _of_state(wanted.state, PAGES),
+        wanted.older_than, wanted.limit + 1, wanted.state, wanted.name, wanted.queue, wanted.tag, reached,
     )  # fmt: skip
-    return _paged(found, wanted)
+    return _paged(found, wanted, reached)
 
 
 async def glances(executor: Executor, wanted: Wanted) -> Page[Glimpse]:
     """As `page`, with as much of each job as a line shows: payloads and results may be megabytes."""
-    statement = _of_state(wanted.state, GLANCES)
+    if wanted.state in states.APART:
+        among, reached = await _apart(executor, wanted)
+        found = await executor.rows(GLANCE_AMONG, among, wanted.state, GLANCE)
+        return _paged(found, wanted, reached)
+    reached = await _reached(executor, wanted)
     found = await executor.rows(
-        statement, wanted.older_than, wanted.limit + 1, wanted.state, wanted.name, wanted.queue, wanted.tag, GLANCE,
+        _of_state(wanted.state, GLANCES),
+        wanted.older_than, wanted.limit + 1, wanted.state, wanted.name, wanted.queue, wanted.tag, GLANCE, reached,
     )  # fmt: skip
-    return _paged(found, wanted)
+    return _paged(found, wanted, reached)
 
 
 async def ids(executor: Executor, wanted: Wanted) -> list[UUID]:
-    """The ids alone of one page's jobs, in one `state`, which must be given."""
+    """The ids alone of one page's jobs, in one `state`, which must be given; looks through all of them."""
+    if wanted.state in states.APART:
+        return await _ids_apart(executor, wanted, wanted.limit, None)
     statement = IDS_FINAL if wanted.state in FINAL else IDS_UNFINISHED
     found = await executor.rows(
         statement, wanted.older_than, wanted.limit, wanted.state, wanted.name, wanted.queue, wanted.tag,
@@ -159,6 +180,43 @@ def _of_state(state: str | None, kinds: Kinds[Shown]) -> Statement[Shown]:
     return final if state in FINAL else unfinished
 
 
-def _paged(found: Sequence[Shown], wanted: Wanted) -> Page[Shown]:
+async def _apart(executor: Executor, wanted: Wanted) -> tuple[list[UUID], UUID | None]:
+    """The jobs of a page in a state that few are in, by its own index; and how far it looked, where there is more to look at."""
+    reached = None if wanted.state == "running" else await _reached(executor, wanted)
+    return await _ids_apart(executor, wanted, wanted.limit + 1, reached), reached
+
+
+async def _ids_apart(
+    executor: Executor, wanted: Wanted, limit: int, reached: UUID | None
+) -> list[UUID]:
+    filters = (wanted.older_than, limit, wanted.state, wanted.name, wanted.queue, wanted.tag)
+    if wanted.state == "running":
+        found = await executor.rows(IDS_RUNNING, *filters)
+    else:
+        found = await executor.rows(IDS_PARKED, *filters, reached)
+    return [row.job_id for row in found]
+
+
+async def _reached(executor: Executor, wanted: Wanted) -> UUID | None:
+    """How far a page looks; None where it looks at all, or finds what it wants in every row."""
+    narrowed = any(one is not None for one in (wanted.name, wanted.queue, wanted.tag))
+    if not narrowed and wanted.state in {None, "completed"}:
+        return None
+    match wanted.state:
+        case None:
+            statement = REACHED_ALL
+        case "completed":
+            statement = REACHED_COMPLETED
+        case "failed" | "cancelled" | "expired":
+            statement = REACHED_ENDED
+        case "waiting" | "paused":
+            statement = REACHED_PARKED
+        case _:
+            statement = REACHED_UNFINISHED
+    found = await executor.rows(statement, wanted.older_than, LOOKED_AT)
+    return found[0].job_id if found else None
+
+
+def _paged(found: Sequence[Shown], wanted: Wanted, reached: UUID | None) -> Page[Shown]:
     shown = found[: wanted.limit]
-    return Page(shown, shown[-1].job_id if len(found) > wanted.limit else None)
+    return Page(shown, shown[-1].job_id if len(found) > wanted.limit else reached)

@@ -123,5 +123,6 @@ async def mistaken(executor: Executor, wanted: Wanted) -> str | None:
 
 
 async def _ever(executor: Executor, name: str) -> bool:
-    """Whether there is any job of this name, though no code defines it any more."""
-    return bool((await listing.glances(executor, Wanted(name=name, limit=1))).jobs)
+    """Whether there is, or may be, any job of this name, though no code defines it any more."""
+    page = await listing.glances(executor, Wanted(name=name, limit=1))
+    return bool(page.jobs) or page.next is not None

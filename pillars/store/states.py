@@ -4,3 +4,4 @@ UNFINISHED = ("scheduled", "ready", "running", "waiting", "paused")
 FINAL = ("completed", "failed", "cancelled", "expired")
 STATES = UNFINISHED + FINAL
 REDRIVABLE = ("failed", "cancelled", "expired")
+APART = ("running", "waiting", "paused")  # few are in them, which have an index of their own

@@ -9,7 +9,7 @@ from pillars.errors import DatabaseTrouble
 from pillars.service.process import Process
 from pillars.service.surviving import Outage
 from pillars.service.telling import tell_swept
-from pillars.store import locks
+from pillars.store import locks, stats
 from pillars.store.pool import Session
 from pillars.store.rows import Swept
 
@@ -52,6 +52,7 @@ class Sweeper:
             # A pooler lets its clients wait through an outage, and a sweep that has waited comes before the beats of the living.
             await locks.reach(self._session)
         swept = await locks.sweep(self._session)
+        await stats.count_large(self._session)
         tell_swept(swept, self._process.tally)
         return swept
 

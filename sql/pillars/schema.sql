@@ -94,6 +94,50 @@ begin
     end if;
     return 'done';
 end $$;
+CREATE FUNCTION pillars.count_large() RETURNS SETOF text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    began timestamptz := clock_timestamp();
+    over text := to_char(pillars.now() at time zone 'UTC' - interval '1 hour', 'YYYYMMDD');
+    day name;
+begin
+    if not pg_try_advisory_xact_lock(1885957228, 4) then
+        return;
+    end if;
+    delete from pillars.counts counted where counted.part <> 'jobs' and to_regclass('pillars.' || quote_ident(counted.part)) is null;
+    if pg_relation_size('pillars.jobs') > 16777216 and not exists (
+        select from pillars.counts counted
+        where counted.part = 'jobs' and counted.counted_at + greatest(20 * counted.took, interval '4 seconds') > pillars.now()
+    ) then
+        insert into pillars.counts (part, figures, took)
+        select 'jobs', coalesce(jsonb_agg(to_jsonb(counted)), '[]'), clock_timestamp() - began
+        from (
+            select job.queue, job.state, count(*) as jobs, min(job.run_at) as oldest_run_at
+            from pillars.all_jobs job where job.finished_at is null
+            group by job.queue, job.state
+        ) counted
+        on conflict (part) do update set figures = excluded.figures, counted_at = excluded.counted_at, took = excluded.took;
+        return next 'jobs';
+    end if;
+    select child.relname into day
+    from pg_inherits part join pg_class child on child.oid = part.inhrelid
+    where part.inhparent in ('pillars.finished_completed'::regclass, 'pillars.finished_ended'::regclass)
+      and not part.inhdetachpending and right(child.relname, 8) < over
+      and child.reltuples < 20000000 -- more would not be counted in time; it is estimated
+      and not exists (select from pillars.counts counted where counted.part = child.relname)
+    order by child.relname limit 1;
+    if day is not null then
+        began := clock_timestamp();
+        execute format(
+            'insert into pillars.counts (part, figures, took)
+             select %L, coalesce(jsonb_object_agg(counted.state, counted.jobs), ''{}''), clock_timestamp() - %L::timestamptz
+             from (select ended.state, count(*) as jobs from pillars.%I ended group by ended.state) counted',
+            day, began, day);
+        return next day;
+    end if;
+end $$;
 CREATE FUNCTION pillars.now() RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN now();
@@ -635,6 +679,23 @@ begin
         last_job_id = case outcome when 'enqueued' then tick.job_id else held.last_job_id end
     where held.name = tick.schedule;
 end $$;
+CREATE FUNCTION pillars.unfinished() RETURNS TABLE(queue text, state text, jobs bigint, oldest_run_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    AS $$
+with known as materialized (
+    select counted.figures from pillars.counts counted
+    where counted.part = 'jobs' and counted.counted_at > pillars.now() - interval '2 minutes'
+      and pg_relation_size('pillars.jobs') > 16777216
+)
+select figure.queue, figure.state, figure.jobs, figure.oldest_run_at
+from known
+cross join lateral jsonb_to_recordset(known.figures) figure (queue text, state text, jobs bigint, oldest_run_at timestamptz)
+union all
+select job.queue, job.state, count(*), min(job.run_at)
+from pillars.all_jobs job
+where job.finished_at is null and not exists (select from known)
+group by job.queue, job.state
+$$;
 CREATE FUNCTION pillars.utc_text(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text);
@@ -717,6 +778,15 @@ CREATE TABLE pillars.attempts (
 PARTITION BY RANGE (ended_at);
 COMMENT ON TABLE pillars.attempts IS 'Attempts that did not simply complete, a partition a day. A clean first try leaves no row.';
 COMMENT ON COLUMN pillars.attempts.outcome IS 'What became of the job: failed, cancelled, or back in its queue (retried, snoozed, crashed).';
+CREATE TABLE pillars.counts (
+    part text NOT NULL COLLATE pg_catalog."C",
+    figures jsonb NOT NULL,
+    counted_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    took interval NOT NULL
+);
+COMMENT ON TABLE pillars.counts IS 'What sweeps have counted where a count takes long: the unfinished jobs, and each day of the history that is over.';
+COMMENT ON COLUMN pillars.counts.part IS 'jobs, or the table of a day.';
+COMMENT ON COLUMN pillars.counts.figures IS 'Of jobs: an array of queue, state, jobs, oldest_run_at. Of a day: how many by state.';
 CREATE TABLE pillars.finished_completed (
     job_id uuid CONSTRAINT finished_jobs_job_id_not_null NOT NULL,
     name text CONSTRAINT finished_jobs_name_not_null NOT NULL COLLATE pg_catalog."C",
@@ -894,6 +964,8 @@ WITH (fillfactor='50');
 COMMENT ON TABLE pillars.workers IS 'One row a process, for people and health; nothing about jobs is decided by it.';
 ALTER TABLE ONLY pillars.finished_jobs ATTACH PARTITION pillars.finished_completed FOR VALUES IN ('completed');
 ALTER TABLE ONLY pillars.finished_jobs ATTACH PARTITION pillars.finished_ended FOR VALUES IN ('failed', 'cancelled', 'expired');
+ALTER TABLE ONLY pillars.counts
+    ADD CONSTRAINT counts_pkey PRIMARY KEY (part);
 ALTER TABLE ONLY pillars.definitions
     ADD CONSTRAINT definitions_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY pillars.jobs
@@ -917,6 +989,7 @@ CREATE INDEX finished_ended_job_id_idx ON ONLY pillars.finished_ended USING btre
 CREATE INDEX jobs_claim ON pillars.jobs USING btree (queue, priority DESC, run_at, job_id) WHERE (NOT parked);
 CREATE INDEX jobs_expiring ON pillars.jobs USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX jobs_parked ON pillars.jobs USING btree (name) WHERE parked;
+CREATE INDEX jobs_parked_ids ON pillars.jobs USING btree (job_id) WHERE parked;
 CREATE UNIQUE INDEX jobs_unique ON pillars.jobs USING btree (unique_key) WHERE (unique_key IS NOT NULL);
 CREATE INDEX jobs_waiting ON pillars.jobs USING btree (waiting_for) WHERE (parked AND (waiting_for <> 'definition'::text));
 CREATE INDEX ticks_created_at ON pillars.ticks USING btree (created_at);

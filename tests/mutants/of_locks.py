@@ -7,6 +7,7 @@ CLAIM = "sql/pillars/jobs/claim.sql"
 BEAT = "sql/pillars/locks/beat.sql"
 FUNCTIONS = "sql/pillars/migrations/0002_functions.sql"
 CLAIMS = "tests/store/test_claim.py::"
+COUNTS = "tests/store/test_counts.py::"
 RESCUES = "tests/store/test_rescue.py::"
 BEATS = RESCUES + "TestHeartbeatAgainstRescue::"
 
@@ -281,6 +282,41 @@ LOCKS = [
         ),
         tests=(
             "tests/store/test_sweep.py::test_an_open_transaction_on_one_expired_job_holds_up_no_sweep",
+        ),
+    ),
+    Mutant(
+        name="counts-of-the-dead",
+        without="Where no sweep has counted for two minutes, whoever looks counts for himself.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            FUNCTIONS,
+            "counted.part = 'jobs' and counted.counted_at > pillars.now() - interval '2 minutes'",
+            "counted.part = 'jobs'",
+        ),
+        tests=(COUNTS + "test_many_unfinished_jobs_are_counted_by_a_sweep_and_read_from_there",),
+    ),
+    Mutant(
+        name="redrive-leaves-the-count",
+        without="A day from which a job is run again is counted anew.",
+        promise=Promise.IN_ONE_PLACE,
+        edits=edit(
+            "sql/pillars/jobs/redrive.sql",
+            "        for update skip locked))\n), redriven",
+            "          and false\n        for update skip locked))\n), redriven",
+        ),
+        tests=(COUNTS + "test_a_counted_day_from_which_a_job_is_run_again_is_counted_anew",),
+    ),
+    Mutant(
+        name="page-ends-where-it-stops",
+        without="A page that has looked far enough says how to go on.",
+        promise=Promise.IN_ONE_PLACE,
+        edits=edit(
+            "pillars/store/listing.py",
+            "if len(found) > wanted.limit else reached)",
+            "if len(found) > wanted.limit else None)",
+        ),
+        tests=(
+            "tests/store/test_listing.py::test_pages_that_look_only_so_far_find_what_is_rare_all_the_same",
         ),
     ),
 ]

@@ -1,11 +1,14 @@
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from pillars.store import listing, statements, stats
+from pillars.store import listing, statements, states, stats
 from pillars.store.database import Database
 from pillars.store.listing import Wanted
+from pillars.store.pool import Address, Session
+from pillars.store.rows import JobRow
 from support import asking, tell
 
 FILL = """
@@ -19,7 +22,9 @@ analyze;
 async def plan(db: str, wanted: Wanted, kinds: listing.Kinds[Any] = listing.PAGES) -> str:
     """The plan of a page as it is after asyncpg's statement has been used often enough to be planned once for all."""
     text = statements.text(listing._of_state(wanted.state, kinds).name)
-    types, more = ("", "") if kinds is listing.PAGES else (", integer", ", 300")
+    types, more = (
+        (", uuid", ", null") if kinds is listing.PAGES else (", integer, uuid", ", 300, null")
+    )
     async with asking(db) as connection:
         await connection.execute("set plan_cache_mode = force_generic_plan")
         await connection.execute(
@@ -83,4 +88,104 @@ async def test_stats_estimate_only_days_that_are_too_big_to_count(
     monkeypatch.setattr(stats, "COUNTED", 5_000)
     estimated = await stats.stats(database.pool)
     assert estimated.completed == pytest.approx(10_000, rel=0.1)
-    assert estimated.failed == 10_000
+    assert estimated.failed == pytest.approx(10_000, rel=0.1)
+
+
+# Three ago the one that is looked for, in each state that there is; then twelve that are not.
+AMONG_OTHERS = """
+insert into pillars.jobs (job_id, name, queue, run_at, parked, paused_at, waiting_for, locked_by, locked_at, lock_token)
+select pillars.uuid7(), name, 'q', case state when 'scheduled' then now() + interval '1 day' else now() end,
+       state in ('paused', 'waiting'), case state when 'paused' then now() end, case state when 'waiting' then 'definition' end,
+       case state when 'running' then '00000000-0000-0000-0000-000000000001'::uuid end, case state when 'running' then now() end,
+       case state when 'running' then number end
+from (select number, name, state from generate_series(1, 1) number, unnest(array['scheduled', 'ready', 'running', 'waiting', 'paused']) state, (values ('rare')) named (name)
+      union all
+      select 10 + number, 'other', 'ready' from generate_series(1, 12) number
+      union all
+      select 100 + number, 'other', 'paused' from generate_series(1, 12) number) made;
+insert into pillars.locks (lock_token, locked_by, expires_at, job_ids) overriding system value
+select lock_token, locked_by, now() + interval '1 day', array[job_id] from pillars.jobs where locked_by is not null;
+insert into pillars.finished_jobs (job_id, name, queue, priority, state, attempt, crashes, created_at)
+select pillars.uuid7(), 'rare', 'q', 0, state, 1, 0, now() from unnest(array['completed', 'failed', 'cancelled', 'expired']) state;
+insert into pillars.finished_jobs (job_id, name, queue, priority, state, attempt, crashes, created_at)
+select pillars.uuid7(), 'other', 'q', 0, (array['completed', 'failed'])[1 + number % 2], 1, 0, now() from generate_series(1, 24) number
+"""
+
+
+async def walked(database: Database, wanted: Wanted) -> tuple[list[JobRow], int]:
+    """What all pages have, the lists' too, and how many there were."""
+    found: list[JobRow] = []
+    after, pages = None, 0
+    while after is not None or not pages:
+        page = await listing.page(database.pool, replace(wanted, older_than=after))
+        glances = await listing.glances(database.pool, replace(wanted, older_than=after))
+        assert [job.job_id for job in glances.jobs] == [job.job_id for job in page.jobs]
+        assert glances.next == page.next
+        found += page.jobs
+        after, pages = page.next, pages + 1
+    return found, pages
+
+
+@pytest.mark.parametrize("state", listing.STATES)
+async def test_pages_that_look_only_so_far_find_what_is_rare_all_the_same(
+    database: Database, db: str, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    monkeypatch.setattr(listing, "LOOKED_AT", 5)
+    await tell(db, AMONG_OTHERS)
+    found, pages = await walked(database, Wanted(state=state, name="rare"))
+    assert [(job.name, job.state) for job in found] == [("rare", state)]
+    assert pages == 1 if state == "running" else pages > 2
+    assert await listing.ids(database.pool, Wanted(state=state, name="rare")) == [found[0].job_id]
+
+
+async def test_pages_of_any_state_that_look_only_so_far_leave_nothing_out(
+    database: Database, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOKED_AT", 5)
+    await tell(db, AMONG_OTHERS)
+    found, pages = await walked(database, Wanted(name="rare"))
+    assert sorted(job.state for job in found) == sorted(listing.STATES)
+    assert pages > 2
+    everything, _ = await walked(database, Wanted(limit=7))
+    assert len({job.job_id for job in everything}) == 9 + 12 + 12 + 24
+
+
+async def test_a_page_of_running_jobs_in_parts(database: Database, db: str) -> None:
+    await tell(db, AMONG_OTHERS)
+    await tell(
+        db,
+        "update pillars.jobs set locked_by = '00000000-0000-0000-0000-000000000001', locked_at = now(), lock_token = 7"
+        " where name = 'other' and not parked",
+    )
+    await tell(
+        db,
+        "insert into pillars.locks (lock_token, locked_by, expires_at, job_ids) overriding system value"
+        " select 7, '00000000-0000-0000-0000-000000000001', now(), array_agg(job_id) from pillars.jobs where lock_token = 7",
+    )
+    found, pages = await walked(database, Wanted(state="running", limit=5))
+    assert (len(found), pages) == (13, 3)
+    assert [job.job_id for job in found] == sorted((job.job_id for job in found), reverse=True)
+
+
+@pytest.mark.parametrize("state", [*states.APART, "scheduled", "expired"])
+async def test_a_state_that_few_are_in_is_listed_without_reading_all(db: str, state: str) -> None:
+    await tell(db, FILL)
+    await tell(db, AMONG_OTHERS)
+    session = await Address(db).connect()
+    try:
+        before = await rows_read(session)
+        await listing.glances(session, Wanted(state=state))
+        read = await rows_read(session) - before
+    finally:
+        await session.close()
+    assert read < (200 if state in states.APART else listing.LOOKED_AT * 2.5)
+
+
+async def rows_read(session: Session) -> int:
+    """How many index entries of jobs and of the history have been read."""
+    await session.connection.execute("select pg_stat_force_next_flush()")
+    return int(
+        await session.connection.fetchval(
+            "select sum(idx_tup_read) from pg_stat_user_indexes where schemaname = 'pillars'"
+        )
+    )

@@ -18,7 +18,7 @@ from pillars.cron.syncing import sync
 from pillars.errors import UsageError
 from pillars.service.presence import appear
 from pillars.service.process import Process, Role
-from pillars.store import oversight
+from pillars.store import listing, oversight
 from pillars.store.database import Database
 from pillars.web import queries
 from pillars.web.dashboard.jobs import _given
@@ -156,6 +156,21 @@ async def test_pages_of_fifty_show_every_job_once(client: httpx2.AsyncClient, db
     assert sizes == [50, 50, 20]
     assert len(set(seen)) == 120
     assert seen == sorted(seen, reverse=True)
+
+
+async def test_a_page_that_has_looked_far_enough_says_how_to_go_on(
+    client: httpx2.AsyncClient, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "LOOKED_AT", 3)
+    wanted = await enqueue(db, name="rare")
+    for _ in range(4):
+        await enqueue(db)
+    page = (await client.get("/dashboard/jobs?name=rare")).text
+    assert "None of the 3 jobs looked at match." in words(page)
+    older = re.search(r'id="older" rel="next" href="([^"]+)"', page)
+    assert older is not None
+    page = (await client.get(older[1].replace("&amp;", "&"))).text
+    assert re.findall(r'<tr id="job-([0-9a-f-]{36})"', page) == [wanted]
 
 
 @pytest.mark.parametrize("name", ["name", "queue", "tag", "state"])
@@ -418,11 +433,11 @@ async def test_a_database_that_does_not_answer_is_a_503_in_the_frame(
 
 
 async def test_a_bug_is_a_500_in_the_frame(client: httpx2.AsyncClient, db: str) -> None:
-    await tell(db, "drop view pillars.queue_stats cascade")
+    await tell(db, "drop function pillars.unfinished() cascade")
     response = await client.get("/dashboard/queues")
     assert response.status_code == 500
     assert 'id="nav-jobs"' in response.text
-    assert "queue_stats" not in response.text
+    assert "unfinished()" not in response.text
 
 
 async def test_a_page_is_headed_as_it_is_got(client: httpx2.AsyncClient) -> None:

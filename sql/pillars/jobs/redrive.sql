@@ -5,7 +5,13 @@ with taken as (
     delete from pillars.finished_jobs ended
     where ended.job_id = $1::uuid and ended.finished_at >= $2::timestamptz and ended.state in ('failed', 'cancelled', 'expired')
     returning ended.job_id, ended.name, ended.queue, ended.priority, ended.payload, ended.context, ended.last_error, ended.max_attempts,
-              ended.created_at, ended.parent_id, ended.tags, ended.trace, ended.unique_key, ended.timeout
+              ended.created_at, ended.parent_id, ended.tags, ended.trace, ended.unique_key, ended.timeout, ended.finished_at
+), uncounted as (
+    delete from pillars.counts counted
+    where counted.ctid = any(array(
+        select known.ctid from pillars.counts known
+        where known.part in (select 'finished_ended_' || to_char(taken.finished_at at time zone 'UTC', 'YYYYMMDD') from taken)
+        for update skip locked))
 ), redriven as (
     insert into pillars.jobs (job_id, name, queue, priority, payload, context, last_error, max_attempts, created_at, parent_id, tags,
                               trace, unique_key, timeout, run_at)

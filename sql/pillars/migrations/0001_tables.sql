@@ -67,6 +67,7 @@ create index jobs_claim on pillars.jobs (queue, priority desc, run_at, job_id) w
 create unique index jobs_unique on pillars.jobs (unique_key) where unique_key is not null;
 create index jobs_expiring on pillars.jobs (expires_at) where expires_at is not null;
 create index jobs_parked on pillars.jobs (name) where parked;
+create index jobs_parked_ids on pillars.jobs (job_id) where parked;
 create index jobs_waiting on pillars.jobs (waiting_for) where parked and waiting_for <> 'definition';
 
 create table pillars.locks (
@@ -250,3 +251,14 @@ comment on column pillars.ticks.missed is 'Earlier due moments that this one sta
 
 -- Old ticks are pruned by age.
 create index ticks_created_at on pillars.ticks (created_at);
+
+create table pillars.counts (
+    part text collate "C" primary key,
+    figures jsonb not null,
+    counted_at timestamptz not null default pillars.now(),
+    took interval not null
+);
+
+comment on table pillars.counts is 'What sweeps have counted where a count takes long: the unfinished jobs, and each day of the history that is over.';
+comment on column pillars.counts.part is 'jobs, or the table of a day.';
+comment on column pillars.counts.figures is 'Of jobs: an array of queue, state, jobs, oldest_run_at. Of a day: how many by state.';

@@ -648,6 +648,70 @@ from pillars.finished_jobs ended;
 
 comment on view pillars.all_jobs is 'Every job with its state: unfinished ones from pillars.jobs, final ones from pillars.finished_jobs.';
 
+-- Unfinished jobs by queue and state. Where the table is over 16 MB, some fifty thousand jobs, as a sweep has counted them in the last two
+-- minutes; else, and where none has, as they are.
+create function pillars.unfinished() returns table (queue text, state text, jobs bigint, oldest_run_at timestamptz)
+language sql stable as $$
+with known as materialized (
+    select counted.figures from pillars.counts counted
+    where counted.part = 'jobs' and counted.counted_at > pillars.now() - interval '2 minutes'
+      and pg_relation_size('pillars.jobs') > 16777216
+)
+select figure.queue, figure.state, figure.jobs, figure.oldest_run_at
+from known
+cross join lateral jsonb_to_recordset(known.figures) figure (queue text, state text, jobs bigint, oldest_run_at timestamptz)
+union all
+select job.queue, job.state, count(*), min(job.run_at)
+from pillars.all_jobs job
+where job.finished_at is null and not exists (select from known)
+group by job.queue, job.state
+$$;
+
+-- Count what takes long, for all who look: the unfinished jobs where they are many, at most a twentieth of the time; and of the history's
+-- days that are over for an hour one that nobody has counted. Returns what it counted.
+create function pillars.count_large() returns setof text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    began timestamptz := clock_timestamp();
+    over text := to_char(pillars.now() at time zone 'UTC' - interval '1 hour', 'YYYYMMDD');
+    day name;
+begin
+    if not pg_try_advisory_xact_lock(1885957228, 4) then
+        return;
+    end if;
+    delete from pillars.counts counted where counted.part <> 'jobs' and to_regclass('pillars.' || quote_ident(counted.part)) is null;
+    if pg_relation_size('pillars.jobs') > 16777216 and not exists (
+        select from pillars.counts counted
+        where counted.part = 'jobs' and counted.counted_at + greatest(20 * counted.took, interval '4 seconds') > pillars.now()
+    ) then
+        insert into pillars.counts (part, figures, took)
+        select 'jobs', coalesce(jsonb_agg(to_jsonb(counted)), '[]'), clock_timestamp() - began
+        from (
+            select job.queue, job.state, count(*) as jobs, min(job.run_at) as oldest_run_at
+            from pillars.all_jobs job where job.finished_at is null
+            group by job.queue, job.state
+        ) counted
+        on conflict (part) do update set figures = excluded.figures, counted_at = excluded.counted_at, took = excluded.took;
+        return next 'jobs';
+    end if;
+    select child.relname into day
+    from pg_inherits part join pg_class child on child.oid = part.inhrelid
+    where part.inhparent in ('pillars.finished_completed'::regclass, 'pillars.finished_ended'::regclass)
+      and not part.inhdetachpending and right(child.relname, 8) < over
+      and child.reltuples < 20000000 -- more would not be counted in time; it is estimated
+      and not exists (select from pillars.counts counted where counted.part = child.relname)
+    order by child.relname limit 1;
+    if day is not null then
+        began := clock_timestamp();
+        execute format(
+            'insert into pillars.counts (part, figures, took)
+             select %L, coalesce(jsonb_object_agg(counted.state, counted.jobs), ''{}''), clock_timestamp() - %L::timestamptz
+             from (select ended.state, count(*) as jobs from pillars.%I ended group by ended.state) counted',
+            day, began, day);
+        return next day;
+    end if;
+end $$;
+
 -- Unfinished jobs by queue.
 create view pillars.queue_stats as
 select coalesce(waiting.queue, spoken.name) as queue,

@@ -1,33 +1,44 @@
 -- How many jobs are in which state and queue, by one snapshot; the queues as a JSON object by name.
--- Reads jobs once. Completed jobs are counted day by day; a day with more than $1 of them by the table's own statistics is estimated as
--- the planner would, since counting it takes seconds. The days are named by pillars.make_days. $1 count exactly up to.
+-- Unfinished jobs as pillars.unfinished() counts them. The history day by day, as sweeps have counted it; of a day that they have not, the
+-- first $1 jobs, and where there are more the rest by the planner's estimate. The days are named by pillars.make_days. $1 count up to.
 with unfinished as materialized (
-    select job.queue, job.state, count(*) as jobs, min(job.run_at) as oldest_run_at
-    from pillars.all_jobs job
-    where job.finished_at is null
-    group by job.queue, job.state
-), ended as materialized (
-    select ended.state, count(*) as jobs
-    from pillars.finished_jobs ended
-    where ended.state in ('failed', 'cancelled', 'expired')
-    group by ended.state
-), completed_days as materialized (
-    select to_date(right(child.relname, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' as starts_at,
+    select counted.queue, counted.state, counted.jobs, counted.oldest_run_at from pillars.unfinished() counted
+), days as materialized (
+    select part.inhparent = 'pillars.finished_completed'::regclass as completed, counted.figures,
+           to_date(right(child.relname, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' as starts_at,
            case when child.relpages > 0 and child.reltuples >= 0
                 then (child.reltuples / child.relpages * pg_relation_size(child.oid) / current_setting('block_size')::integer)::bigint
                 else 0 end as estimate
     from pg_catalog.pg_inherits part
     join pg_catalog.pg_class child on child.oid = part.inhrelid
-    where part.inhparent = 'pillars.finished_completed'::regclass and not part.inhdetachpending
-), completed as (
-    select coalesce(sum(case when day.estimate > $1::bigint then day.estimate else counted.jobs end), 0)::bigint as jobs
-    from completed_days day
-    cross join lateral (
-        select count(*) as jobs
-        from pillars.finished_jobs ended
-        where day.estimate <= $1::bigint and ended.state = 'completed'
-          and ended.finished_at >= day.starts_at and ended.finished_at < day.starts_at + interval '1 day'
-    ) counted
+    left join pillars.counts counted on counted.part = child.relname
+    where part.inhparent in ('pillars.finished_completed'::regclass, 'pillars.finished_ended'::regclass) and not part.inhdetachpending
+), seen as (
+    select days.starts_at, days.estimate, seen.state, count(*) as jobs
+    from days cross join lateral (
+        select ended.state from pillars.finished_jobs ended
+        where days.completed and days.figures is null and ended.state = 'completed'
+          and ended.finished_at >= days.starts_at and ended.finished_at < days.starts_at + interval '1 day'
+        limit $1::bigint
+    ) seen
+    group by days.starts_at, days.estimate, seen.state
+    union all
+    select days.starts_at, days.estimate, seen.state, count(*) as jobs
+    from days cross join lateral (
+        select ended.state from pillars.finished_jobs ended
+        where not days.completed and days.figures is null and ended.state in ('failed', 'cancelled', 'expired')
+          and ended.finished_at >= days.starts_at and ended.finished_at < days.starts_at + interval '1 day'
+        limit $1::bigint
+    ) seen
+    group by days.starts_at, days.estimate, seen.state
+), ended as materialized (
+    select figure.key as state, figure.value::bigint as jobs from days cross join lateral jsonb_each_text(days.figures) figure
+    union all
+    select scaled.state, case when scaled.looked_at < $1::bigint then scaled.jobs
+                              else scaled.jobs * greatest(scaled.estimate, scaled.looked_at) / scaled.looked_at end
+    from (
+        select seen.*, sum(seen.jobs) over (partition by seen.starts_at, seen.state = 'completed')::bigint as looked_at from seen
+    ) scaled
 ), names as (
     select unfinished.queue as name from unfinished
     union select spoken.name from pillars.queues spoken
@@ -47,10 +58,10 @@ select coalesce((select sum(unfinished.jobs) from unfinished where unfinished.st
        coalesce((select sum(unfinished.jobs) from unfinished where unfinished.state = 'running'), 0)::bigint as running,
        coalesce((select sum(unfinished.jobs) from unfinished where unfinished.state = 'waiting'), 0)::bigint as waiting,
        coalesce((select sum(unfinished.jobs) from unfinished where unfinished.state = 'paused'), 0)::bigint as paused,
-       (select completed.jobs from completed) as completed,
-       coalesce((select ended.jobs from ended where ended.state = 'failed'), 0)::bigint as failed,
-       coalesce((select ended.jobs from ended where ended.state = 'cancelled'), 0)::bigint as cancelled,
-       coalesce((select ended.jobs from ended where ended.state = 'expired'), 0)::bigint as expired,
+       coalesce((select sum(ended.jobs) from ended where ended.state = 'completed'), 0)::bigint as completed,
+       coalesce((select sum(ended.jobs) from ended where ended.state = 'failed'), 0)::bigint as failed,
+       coalesce((select sum(ended.jobs) from ended where ended.state = 'cancelled'), 0)::bigint as cancelled,
+       coalesce((select sum(ended.jobs) from ended where ended.state = 'expired'), 0)::bigint as expired,
        coalesce((select jsonb_object_agg(queues.name, jsonb_build_object(
                             'ready', queues.ready, 'running', queues.running,
                             'oldest_ready_seconds', queues.oldest_ready_seconds, 'paused', queues.paused)) from queues), '{}') as queues
