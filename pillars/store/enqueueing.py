@@ -1,8 +1,7 @@
 """Putting jobs in: one by one, many at once, inside the caller's transaction, and again where the outcome is unknown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import repeat
 from typing import Any
 from uuid import UUID
 
@@ -27,10 +26,9 @@ NOW = Statement("jobs/now", Now)
 COPY_FROM = 1000  # jobs; below it one INSERT is as fast and needs no second form
 BULK_TIMEOUT = timedelta(minutes=5)
 REPEATS = 3
-COPIED = (
-    "job_id", "name", "queue", "payload", "context", "priority", "run_at", "expires_at",
-    "max_attempts", "timeout", "tags", "trace",
-)  # fmt: skip
+ALWAYS = ("job_id", "name", "queue", "payload", "priority", "run_at")
+SOMETIMES = ("context", "max_attempts", "timeout", "tags", "trace")
+"""Columns that are null unless said; those that no job of a bulk says are not sent."""
 
 
 async def enqueue(database: Database, job: NewJob) -> Enqueued:
@@ -112,24 +110,34 @@ async def _insert_one(session: Session, job: NewJob) -> Enqueued:
 
 async def _copy(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
     [clock] = await session.rows(NOW)
+    columns, records = _copied(jobs, clock.now)
     with told():
         await session.connection.copy_records_to_table(
             "jobs",
             schema_name="pillars",
-            columns=COPIED,
-            records=map(_copied, jobs, repeat(clock.now)),
+            columns=columns,
+            records=records,
             timeout=BULK_TIMEOUT.total_seconds(),
         )
     return [Enqueued(job.job_id, created=True) for job in jobs]
 
 
-def _copied(job: NewJob, now: datetime) -> tuple[Any, ...]:
-    run_at = job.run_at or now + (job.run_in or timedelta(0))
-    expires_at = None if job.expires_in is None else max(run_at, now) + job.expires_in
-    return (
-        job.job_id, job.name, job.queue, job.payload, job.context, job.priority, run_at, expires_at,
-        job.max_attempts, job.timeout, job.tags, job.trace,
-    )  # fmt: skip
+def _copied(jobs: Sequence[NewJob], now: datetime) -> tuple[list[str], Iterable[tuple[Any, ...]]]:
+    """The columns that the jobs need, and a record for each."""
+    due = [job.run_at or (now if job.run_in is None else now + job.run_in) for job in jobs]
+    values = {name: [getattr(job, name) for job in jobs] for name in (*ALWAYS, *SOMETIMES)}
+    values["run_at"] = due
+    said = {
+        name: some
+        for name, some in values.items()
+        if name in ALWAYS or any(one is not None for one in some)
+    }
+    if any(job.expires_in is not None for job in jobs):
+        said["expires_at"] = [
+            None if job.expires_in is None else max(run_at, now) + job.expires_in
+            for job, run_at in zip(jobs, due, strict=True)
+        ]
+    return list(said), zip(*said.values(), strict=True)
 
 
 def _json(jobs: Sequence[NewJob]) -> str:

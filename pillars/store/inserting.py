@@ -24,9 +24,9 @@ async def insert(pool: Pool, wakeups: Wakeups, jobs: Sequence[NewJob]) -> None:
     """Store jobs without unique keys in one statement, and wake their workers."""
     if len(jobs) > 1:
         await pool.rows(ENQUEUE_MANY, *columns(jobs))
-    elif wakeups.idle and is_soon(jobs[0]):
-        await pool.rows(ENQUEUE_TELLING, *parameters(jobs[0]))
-        wakeups.told()
+    elif is_soon(jobs[0]) and wakeups.may_ride(jobs[0].queue):
+        with wakeups.riding():
+            await pool.rows(ENQUEUE_TELLING, *parameters(jobs[0]))
         return
     else:
         await pool.rows(ENQUEUE, *parameters(jobs[0]))

@@ -244,4 +244,17 @@ ENQUEUE = [
         ),
         tests=(REDRIVES + "test_a_redrive_and_a_hastening_wake_the_queue",),
     ),
+    Mutant(
+        name="riding-forgets",
+        without="What was to be told by an enqueue that failed goes out by itself.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            "pillars/store/wakeups.py",
+            "            for queue in carried:\n                self.wake(queue)\n            raise",
+            "            raise",
+        ),
+        tests=(
+            "tests/store/test_enqueue.py::test_a_wake_up_that_was_to_ride_on_an_enqueue_that_failed_goes_out_by_itself",
+        ),
+    ),
 ]

@@ -1,6 +1,7 @@
 """Putting jobs in: once, exactly when the caller commits, and under one key at most one."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -361,6 +362,40 @@ async def test_wake_ups_of_a_burst_are_coalesced(db: str, database: Database) ->
             database.wakeups.wake("b")
         await database.wakeups.close()
         await until(lambda: sorted(heard) == ["a", "b"])
+
+
+async def test_a_wake_up_that_was_to_ride_on_an_enqueue_that_failed_goes_out_by_itself(
+    db: str, database: Database
+) -> None:
+    async with hand(db) as listener:
+        heard = await heard_by(listener)
+        handle = await work.configure(queue="a").enqueue()
+        await until(lambda: heard == ["a"])
+        database.wakeups.wake("a")  # for a job that was stored just now
+        database.wakeups._told_at = 0
+        again = replace(work.configure(queue="a").call().new_job(), job_id=UUID(handle.job_id))
+        with pytest.raises(DatabaseTrouble):
+            await database.enqueues.put(again)
+        await database.wakeups.close()
+        await until(lambda: heard == ["a", "a"])
+
+
+async def test_enqueues_one_after_the_other_carry_the_wake_ups_of_those_before(
+    db: str, database: Database
+) -> None:
+    async with hand(db) as listener:
+        heard = await heard_by(listener)
+        for _ in range(3):
+            database.wakeups._told_at = 0  # as after a pause
+            database.wakeups.wake("a")
+            assert not database.wakeups.may_ride("b"), "it would not tell of the others"
+            assert database.wakeups.may_ride("a")
+            with database.wakeups.riding():
+                assert not database.wakeups.may_ride("a"), "told of just now"
+        await database.wakeups.close()
+        await listener.ask("select pg_notify('pillars', 'last')")
+        await until(lambda: "last" in heard)
+    assert heard == ["last"], "the callers said that they would tell"
 
 
 async def somebody_waits(db: str) -> bool:
