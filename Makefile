@@ -62,7 +62,7 @@ bench: .venv/bin/uv ## measure everything beside a bare asyncpg program, about a
 	$(RUN) app bench
 
 bench-peers: .venv/bin/uv ## this runtime beside others, each at its best settings: the same jobs, one worker process, one server
-	$(RUN) python -m bench.peers --output bench-peers.jsonl
+	$(RUN) python -m bench peers
 
 screenshots: .venv/bin/uv ## take the pictures of docs/img anew, of what has visibly changed
 	$(RUN) python deploy/screenshots.py

@@ -58,12 +58,12 @@ json_option = click.option(
 @click.group(
     cls=Words,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="\b\n" + "\n".join(f"{one.name:<10}{one.does}" for one in WORKLOADS.values()),
+    epilog="\b\n" + "\n".join(f"{one.name:<15}{one.does}" for one in WORKLOADS.values()),
 )
 def main() -> None:
     """Measure this runtime beside a bare asyncpg program, on a fresh Postgres of its own.
 
-    Workloads may be named without a command: app bench drain latency. Without any word all are measured.
+    Workloads may be named without a command: app bench drain latency. Without any word all are measured but peers, which installs what it measures.
     """
 
 
@@ -115,11 +115,15 @@ def report(*, path: Path, published: bool) -> int:
 
 
 def choose(workloads: Sequence[str], contenders: Sequence[str]) -> Chosen:
-    """The workloads of these names, or all; of each the contenders of these names, or all."""
+    """The workloads of these names, or all that need no request; of each the contenders of these names, or all."""
     for name in workloads:
         if name not in WORKLOADS:
             raise UnknownWorkload.among(name, WORKLOADS)
-    named = [one for name, one in WORKLOADS.items() if name in workloads or not workloads]
+    named = [
+        one
+        for name, one in WORKLOADS.items()
+        if name in workloads or (not workloads and not one.on_request)
+    ]
     known = {name for one in named for name in one.contenders}
     for name in contenders:
         if name not in known:

@@ -25,7 +25,7 @@ def report(measurements: Measurements) -> list[str]:
 
 def head(workload: str, contender: str, number: int) -> str:
     """What is being measured: the beginning of its line."""
-    return f"{workload:<9} {contender:<32} round {number}  "
+    return f"{workload:<13} {contender:<32} round {number}  "
 
 
 def told(record: Record) -> str:

@@ -57,6 +57,8 @@ class Workload:
     """Whom a contender is compared with; who is not named here, with the first."""
     rounds: int | None = None
     """At most so many, however many the run has."""
+    on_request: bool = False
+    """Whether it is measured only where it is named: it needs more than Postgres."""
 
     def rival(self, contender: str) -> str | None:
         """Whom it is compared with; None for one with which others are."""

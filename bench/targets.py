@@ -116,6 +116,20 @@ def greatest(workload: str, contenders: Sequence[str], name: str) -> Computed:
     return Computed(how, find, unit(name))
 
 
+def fastest(workload: str, against: str, *, besides: Sequence[str] = ()) -> Computed:
+    """Of a workload's other contenders the one with the most jobs a second, beside one of them."""
+
+    def find(seen: Measurements) -> Spread | None:
+        others = [one for one in seen.contenders(workload) if one not in {against, *besides}]
+        ratios = [seen.ratio(workload, one, against, "jobs_per_s") for one in others]
+        known = [one for one in ratios if one is not None]
+        return max(known, key=lambda one: one.median, default=None)
+
+    return Computed(
+        f"`{workload}`: the fastest other / {against}, {label('jobs_per_s')}", find, is_ratio=True
+    )
+
+
 def at_least(value: float) -> Bound:
     return Bound("at least", value, lambda seen, bound: seen >= bound)
 
@@ -151,6 +165,12 @@ TARGETS = (
         "Two worker processes drain more than one",
         ratio("drain", "pillars, 2 processes", "pillars"),
         more_than(1),
+    ),
+    Target(
+        "peers",
+        "No other queue drains as fast",
+        fastest("peers", "pillars", besides=["raw"]),
+        less_than(1),
     ),
     Target(
         "worker CPU",

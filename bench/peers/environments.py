@@ -4,7 +4,7 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
+from shutil import rmtree, which
 
 ROOT = Path(__file__).parents[2]  # its pyproject.toml says how new a dependency of a peer may be
 SHARED = (
@@ -33,7 +33,11 @@ class Environment:
         made = interpreter(folder)
         if not await asyncio.to_thread(Path(made).exists):
             await _uv("venv", "--no-project", "--python", await self._interpreter(), str(folder))
-            await _uv("pip", "install", "--python", made, *SHARED, *self.requirements)
+            try:
+                await _uv("pip", "install", "--python", made, *SHARED, *self.requirements)
+            except PeerAbsent:
+                await asyncio.to_thread(rmtree, folder)  # else it would be taken for made
+                raise
         return made
 
     async def _interpreter(self) -> str:

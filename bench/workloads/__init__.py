@@ -6,6 +6,7 @@ from .enqueueing import BULK, ENQUEUE
 from .history import HISTORY
 from .idle import IDLE
 from .latency import FUTURE, LATENCY
+from .peers import PEERS, PEERS_BULK, PEERS_ENQUEUE
 from .snapshot import SNAPSHOT
 from .starting import STARTING
 from .steady import STEADY
@@ -13,7 +14,8 @@ from .steady import STEADY
 WORKLOADS = {
     one.name: one
     for one in (
-        DRAIN, BRIEF, ENQUEUE, BULK, LATENCY, FUTURE, SNAPSHOT, BACKLOG, STARTING, HISTORY, IDLE, STEADY,
+        DRAIN, BRIEF, ENQUEUE, BULK, LATENCY, FUTURE, SNAPSHOT, BACKLOG, STARTING, HISTORY, IDLE, STEADY, PEERS,
+        PEERS_ENQUEUE, PEERS_BULK,
     )
 }  # fmt: skip
 """In the order in which a run goes through them: the longest last."""

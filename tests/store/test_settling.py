@@ -8,7 +8,7 @@ import pytest
 
 from gates import at_gate, gated
 from pillars.errors import DatabaseTrouble
-from pillars.store import settling
+from pillars.store import settling, workers
 from pillars.store.settling import Ended
 from stepping import (
     EXPIRED,
@@ -369,3 +369,18 @@ async def test_a_worker_cannot_settle_what_the_nil_worker_holds_but_for_its_own_
         answers = await worker.finish(held, given, last_of=[held.lock_token])
         assert answers == ["done", "lost"]
     assert await locked_tokens(db) == []
+
+
+async def test_a_lock_that_a_heartbeat_held_when_its_last_job_ended_goes_with_its_worker(
+    db: str,
+) -> None:
+    await put(db, 2)
+    async with hands(db) as (worker, heart):
+        [ended], [kept] = await worker.take(1), await worker.take(1)
+        async with heart.session.transaction():
+            await heart.ask("update pillars.locks set expires_at = expires_at + interval '1 s'")
+            assert await worker.finish(ended, last_of=[ended.lock_token]) == ["done"]
+        assert await ask(db, "select count(*) from pillars.locks") == 2
+        await workers.leave(worker.session, worker.worker_id)
+        left = "select array_agg(lock_token) from pillars.locks"
+        assert await ask(db, left) == [kept.lock_token], "its job is rescued by it"
