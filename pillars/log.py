@@ -30,6 +30,7 @@ class Event(StrEnum):
     """The names of all events."""
 
     BACKOFF_FAILED = "backoff.failed"
+    COUNT_FAILED = "count.failed"
     CRON_ELECTED = "cron.elected"
     CRON_READY = "cron.ready"
     CRON_RESIGNED = "cron.resigned"

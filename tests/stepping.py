@@ -249,3 +249,10 @@ async def hearing(listener: Hand) -> AsyncIterator[Heard]:
     await listener.session.connection.add_listener("pillars", heard.note)
     yield heard
     await listener.session.connection.remove_listener("pillars", heard.note)
+
+
+async def rows_read(session: Session) -> int:
+    """How many rows and index entries of ours the transaction that is open has read."""
+    read = """select sum(pg_stat_get_xact_tuples_returned(oid)) from pg_class
+              where relnamespace = 'pillars'::regnamespace and relkind in ('r', 'i')"""
+    return int(await session.connection.fetchval(read))

@@ -183,7 +183,7 @@ class _Bulk:
         pool = opened.database.pool
         found = [job_id for wanted in self.wanted for job_id in await _ids(pool, wanted)]
         if not found:
-            await oversight.require_known(pool, self.wanted[0])
+            await oversight.require_known(pool, self.wanted[0], thorough=True)
         return found
 
     async def _work(self, job_ids: Sequence[UUID], opened: Opened) -> None:

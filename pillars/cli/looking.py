@@ -77,7 +77,7 @@ async def _page(wanted: Wanted, opened: Opened) -> tuple[Page[JobRow], datetime,
     page = await listing.page(pool, wanted)
     while not page.jobs and page.next is not None:  # at a terminal one waits
         page = await listing.page(pool, replace(wanted, older_than=page.next))
-    hint = None if page.jobs else await oversight.mistaken(pool, wanted)
+    hint = None if page.jobs else await oversight.mistaken(pool, wanted, thorough=True)
     return page, await schedules.now(pool), hint
 
 

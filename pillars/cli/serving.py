@@ -191,7 +191,7 @@ async def _heed_fleet(line: Inherited, process: Process) -> None:
     await line.serve(answers_of(process, line.number))
     if not process.stopping.is_set():
         log.get("pillars.service").warning(
-            log.Event.SERVICE_DRAINING, role=process.role, signal="none: its fleet is gone"
+            log.Event.SERVICE_DRAINING, role=process.role, reason="its fleet is gone"
         )
         process.stopping.set()
 

@@ -7,7 +7,7 @@ import anyio
 
 from pillars.service.exposition import CONTENT_TYPE, Blocks, blocks, joined
 from pillars.service.farewell import ASGIApp, Receive, Scope, Send
-from pillars.service.fleet import Fleet, Member
+from pillars.service.fleet import PATIENCE, READY, Fleet, Member
 from pillars.service.health import (
     METRICS,
     Answer,
@@ -19,11 +19,16 @@ from pillars.service.health import (
     serve_apart,
 )
 from pillars.service.line import Answers
-from pillars.service.metrics import Metric, of_database, of_process
+from pillars.service.metrics import UP, Metric, of_database, of_process
 from pillars.service.process import Process
 from pillars.service.replying import reply
 from pillars.service.scraping import Metrics
 from pillars.settings import Settings
+
+LOOKING, SCRAPING = (
+    3.0,
+    6.0,
+)  # seconds for an answer that looks at the database: a second more than the look may take
 
 OF_FLEET: tuple[Metric[Fleet], ...] = (
     Metric(
@@ -43,16 +48,16 @@ def answers_of(process: Process, number: int) -> Answers:
     """What one process of a fleet says of itself."""
     metrics = Metrics(process)
 
-    async def say_ready(query: str) -> int:
-        return (await ready(process, query))[0]
+    async def say_ready() -> int:
+        return (await ready(process, ""))[0]
 
-    async def say_health(query: str) -> Answer:
-        return await health(process, query)
+    async def say_health() -> Answer:
+        return await health(process, "")
 
-    async def say_process(_query: str) -> Blocks:
+    async def say_process() -> Blocks:
         return blocks(one.marked("process", str(number)) for one in of_process(process))
 
-    async def say_database(_query: str) -> Blocks:
+    async def say_database() -> Blocks:
         return blocks(of_database(await metrics.fresh()))
 
     return {
@@ -101,7 +106,7 @@ class _Asked:
     async def health(self, query: str) -> Answer:
         """The picture that one process has of the system, and how many of them there are."""
         at_work, count = await _ready(self._fleet), len(self._fleet.members)
-        seen = await _first(self._fleet, "health")
+        seen = await _first(self._fleet, "health", patience=LOOKING)
         picture = cast("Mapping[str, Any]", seen[1]) if isinstance(seen, list) else {"checks": {}}
         well = at_work == count and picture.get("status") == "ok"
         return 503 if is_strict(query) and not well else 200, {
@@ -119,9 +124,11 @@ class _FleetMetrics:
         self._fleet = fleet
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        said = [await member.ask("process") for member in self._fleet.members]
-        said.append(await _first(self._fleet, "database"))
+        said = await _all(self._fleet, "process", patience=PATIENCE)
+        said.append(await _first(self._fleet, "database", patience=SCRAPING))
         found = [cast("Blocks", one) for one in said if isinstance(one, dict)]
+        if not any(UP.name in one for one in found):
+            found.append(blocks(of_database(None)))
         await reply(
             send,
             200,
@@ -136,20 +143,23 @@ def _of(at_work: int, count: int) -> Mapping[str, int]:
 
 async def _ready(fleet: Fleet) -> int:
     """How many claim."""
-    found: list[bool] = []
+    return (await _all(fleet, "ready", patience=PATIENCE)).count(READY)
 
-    async def look(member: Member) -> None:
-        found.append(await member.is_ready())
+
+async def _first(fleet: Fleet, what: str, *, patience: float) -> object:
+    """What the first process says that says anything."""
+    said = await _all(fleet, what, patience=patience)
+    return next((one for one in said if one is not None), None)
+
+
+async def _all(fleet: Fleet, what: str, *, patience: float) -> list[object]:
+    """What each process says, asked at the same time."""
+    said: list[object] = [None] * len(fleet.members)
+
+    async def ask(place: int, member: Member) -> None:
+        said[place] = await member.ask(what, patience=patience)
 
     async with anyio.create_task_group() as group:
-        for member in fleet.members:
-            group.start_soon(look, member)
-    return sum(found)
-
-
-async def _first(fleet: Fleet, what: str) -> object:
-    """What the first process says that says anything."""
-    for member in fleet.members:
-        if (said := await member.ask(what)) is not None:
-            return said
-    return None
+        for place, member in enumerate(fleet.members):
+            group.start_soon(ask, place, member)
+    return said

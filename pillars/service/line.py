@@ -11,11 +11,13 @@ from typing import Any
 import anyio
 import msgspec
 
+from pillars import log
+
 VARIABLE = "APP_FLEET_LINE"  # for a process of a fleet alone, which takes it out of its environment
 LONGEST = 2**24  # bytes of an answer: the metrics of a process are some ten thousand
 
-Answers = Mapping[str, Callable[[str], Awaitable[Any]]]
-"""What is said to each question, given what follows its question mark; something for a JSON encoder."""
+Answers = Mapping[str, Callable[[], Awaitable[Any]]]
+"""What is said to each question; something for a JSON encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,54 +43,93 @@ class Inherited:
         return {VARIABLE: f"{self.number}:{self.descriptor}"}
 
     async def serve(self, answers: Answers) -> None:
-        """Answer until the fleet is gone."""
+        """Answer until the fleet is gone; no question waits for the answer to another."""
         end = socket.socket(fileno=os.dup(self.descriptor))
         end.setblocking(False)
         reader, writer = await asyncio.open_unix_connection(sock=end)
         try:
-            with suppress(ConnectionError):
-                while question := (await reader.readline()).decode():
-                    turn, what, query = question[:-1].split(" ", 2)
-                    answer = [int(turn), await answers[what](query)]
-                    writer.write(msgspec.json.encode(answer) + b"\n")
-                    await writer.drain()
+            async with anyio.create_task_group() as group:
+                with suppress(ConnectionError):
+                    while question := (await reader.readline()).decode():
+                        turn, _, what = question[:-1].partition(" ")
+                        group.start_soon(_answer, writer, int(turn), answers[what])
+                group.cancel_scope.cancel()
         finally:
             writer.close()
 
 
+async def _answer(
+    writer: asyncio.StreamWriter, turn: int, answer: Callable[[], Awaitable[Any]]
+) -> None:
+    """Write one answer; None where it fails, as a request would."""
+    said = None
+    try:
+        said = await answer()
+    except Exception as error:  # noqa: BLE001 - a question is no reason for a worker to end
+        log.get("pillars.service").error(
+            log.Event.SERVICE_FAILED, role="line", error=f"{type(error).__name__}: {error}"
+        )
+    with suppress(ConnectionError):
+        writer.write(msgspec.json.encode([turn, said]) + b"\n")
+        await writer.drain()
+
+
 class Line:
-    """The fleet's end of a line. What comes after its question was given up is passed over."""
+    """The fleet's end of a line. An answer that comes after its question was given up is passed over."""
 
     def __init__(self) -> None:
         self._own, self.other = socket.socketpair()
         self._own.setblocking(False)
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._asking = anyio.Lock()
+        self._writer: asyncio.StreamWriter | None = None
+        self._hearing: asyncio.Task[None] | None = None
+        self._asked: dict[int, asyncio.Future[Any]] = {}
         self._turn = 0
+        self._opening = anyio.Lock()
 
-    async def ask(self, what: str, query: str = "", *, patience: float) -> Any:
+    async def ask(self, what: str, *, patience: float) -> Any:
         """What the process answers; None where it is gone, or has said nothing after `patience` seconds."""
+        self._turn += 1
+        turn = self._turn
+        answer = self._asked[turn] = asyncio.get_running_loop().create_future()
         try:
             with anyio.fail_after(patience):
-                async with self._asking:
-                    return await self._ask(what, query)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+                writer = await self._open()
+                writer.write(f"{turn} {what}\n".encode())
+                return await answer
+        except (OSError, TimeoutError):
             return None
-
-    async def _ask(self, what: str, query: str) -> Any:
-        if self._streams is None:
-            self._streams = await asyncio.open_unix_connection(sock=self._own, limit=LONGEST)
-        reader, writer = self._streams
-        self._turn += 1
-        writer.write(f"{self._turn} {what} {query}\n".encode())
-        turn = 0
-        while turn != self._turn:
-            turn, answer = msgspec.json.decode(await reader.readuntil())
-        return answer
+        finally:
+            del self._asked[turn]
 
     def close(self) -> None:
         """Let go: to a process that is still there the fleet is gone."""
-        if self._streams is not None:
-            self._streams[1].close()
+        if self._writer is not None:
+            self._writer.close()
         self._own.close()
         self.other.close()
+        self._give_up()
+
+    async def _open(self) -> asyncio.StreamWriter:
+        async with self._opening:
+            if self._writer is None:
+                reader, self._writer = await asyncio.open_unix_connection(
+                    sock=self._own, limit=LONGEST
+                )
+                self._hearing = asyncio.create_task(self._hear(reader), name="fleet-line")
+        return self._writer
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
+        try:
+            with suppress(OSError):
+                while line := await reader.readline():
+                    turn, said = msgspec.json.decode(line)
+                    answer = self._asked.get(turn)
+                    if answer is not None and not answer.done():
+                        answer.set_result(said)
+        finally:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        for answer in self._asked.values():
+            if not answer.done():
+                answer.set_result(None)

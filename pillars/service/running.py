@@ -106,9 +106,10 @@ class _Watch:
             # Caught to the very end: one more Ctrl-C must not break off what is given back.
             with anyio.open_signal_receiver(*HEEDED) as signals:
                 await self._interrupted(signals)
-                with anyio.move_on_after(LAST_WORDS, shield=True):
-                    for pillar in self._pillars:
-                        if abort := getattr(pillar, "abort", None):
+                for pillar in self._pillars:
+                    if abort := getattr(pillar, "abort", None):
+                        last_words = getattr(pillar, "last_words", LAST_WORDS)
+                        with anyio.move_on_after(last_words, shield=True):
                             await abort()
                 # At once: code that swallows its cancellation would hold up the task group.
                 leave(INTERRUPTED)

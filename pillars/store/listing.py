@@ -86,8 +86,8 @@ async def find(executor: Executor, job_id: UUID, *, longest: int | None = None) 
 async def page(executor: Executor, wanted: Wanted) -> Page[JobRow]:
     """Read one page, of the next 20,000 jobs at most; reads one row more, which tells whether there is another."""
     if wanted.state in states.APART:
-        among, reached = await _apart(executor, wanted)
-        return _paged(await executor.rows(LIST_AMONG, among, wanted.state), wanted, reached)
+        among, following = await _apart(executor, wanted)
+        return Page(await executor.rows(LIST_AMONG, among, wanted.state), following)
     reached = await _reached(executor, wanted)
     found = await executor.rows(
         _of_state(wanted.state, PAGES),
@@ -99,9 +99,8 @@ async def page(executor: Executor, wanted: Wanted) -> Page[JobRow]:
 async def glances(executor: Executor, wanted: Wanted) -> Page[Glimpse]:
     """As `page`, with as much of each job as a line shows: payloads and results may be megabytes."""
     if wanted.state in states.APART:
-        among, reached = await _apart(executor, wanted)
-        found = await executor.rows(GLANCE_AMONG, among, wanted.state, GLANCE)
-        return _paged(found, wanted, reached)
+        among, following = await _apart(executor, wanted)
+        return Page(await executor.rows(GLANCE_AMONG, among, wanted.state, GLANCE), following)
     reached = await _reached(executor, wanted)
     found = await executor.rows(
         _of_state(wanted.state, GLANCES),
@@ -181,9 +180,14 @@ def _of_state(state: str | None, kinds: Kinds[Shown]) -> Statement[Shown]:
 
 
 async def _apart(executor: Executor, wanted: Wanted) -> tuple[list[UUID], UUID | None]:
-    """The jobs of a page in a state that few are in, by its own index; and how far it looked, where there is more to look at."""
+    """The jobs of a page in a state that few are in, by its own index, and the id to go on from.
+
+    Decided before their rows are read: by then some may be in another state.
+    """
     reached = None if wanted.state == "running" else await _reached(executor, wanted)
-    return await _ids_apart(executor, wanted, wanted.limit + 1, reached), reached
+    found = await _ids_apart(executor, wanted, wanted.limit + 1, reached)
+    shown = found[: wanted.limit]
+    return shown, shown[-1] if len(found) > wanted.limit else reached
 
 
 async def _ids_apart(

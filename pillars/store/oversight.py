@@ -103,26 +103,31 @@ def unserved(found: Iterable[Queue], processes: Sequence[ProcessRow]) -> list[st
     return [one.name for one in found if one.ready and not serving(one.name, processes)]
 
 
-async def require_known(executor: Executor, wanted: Wanted) -> None:
-    """Raise `Unknown` for a name or a queue of which nobody knows: where nothing is found, it may be misspelt."""
-    if wanted.name is not None and not await _ever(executor, wanted.name):
+async def require_known(executor: Executor, wanted: Wanted, *, thorough: bool) -> None:
+    """Raise `Unknown` for a name or a queue of which nobody knows: where nothing is found, it may be misspelt.
+
+    `thorough`: look through all of the history for it, which may take seconds; else it is let pass where much is left to look at.
+    """
+    if wanted.name is not None:
         names = await naming.defined_names(executor)
-        if wanted.name not in names:
+        if wanted.name not in names and not await _ever(executor, wanted.name, thorough=thorough):
             raise UnknownJob.among(wanted.name, names)
     if wanted.queue is not None:
         await queues.require(executor, wanted.queue)
 
 
-async def mistaken(executor: Executor, wanted: Wanted) -> str | None:
-    """What a listing that found nothing may have misspelt."""
+async def mistaken(executor: Executor, wanted: Wanted, *, thorough: bool) -> str | None:
+    """What a listing that found nothing may have misspelt; `thorough` as of `require_known`."""
     try:
-        await require_known(executor, wanted)
+        await require_known(executor, wanted, thorough=thorough)
     except Unknown as error:
         return str(error)
     return None
 
 
-async def _ever(executor: Executor, name: str) -> bool:
+async def _ever(executor: Executor, name: str, *, thorough: bool) -> bool:
     """Whether there is, or may be, any job of this name, though no code defines it any more."""
     page = await listing.glances(executor, Wanted(name=name, limit=1))
+    while thorough and not page.jobs and page.next is not None:
+        page = await listing.glances(executor, Wanted(name=name, limit=1, older_than=page.next))
     return bool(page.jobs) or page.next is not None

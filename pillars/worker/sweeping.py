@@ -5,6 +5,7 @@ import time
 
 import anyio
 
+from pillars import log
 from pillars.errors import DatabaseTrouble
 from pillars.service.process import Process
 from pillars.service.surviving import Outage
@@ -12,6 +13,9 @@ from pillars.service.telling import tell_swept
 from pillars.store import locks, stats
 from pillars.store.pool import Session
 from pillars.store.rows import Swept
+
+COUNT_EVERY = 4  # sweeps
+COUNT_AGAIN = 20  # sweeps after a count that failed
 
 
 class Sweeper:
@@ -21,6 +25,7 @@ class Sweeper:
         self._process = process
         self._session: Session | None = None
         self._connected_at = 0.0
+        self._sweeps = 0
 
     async def run(self) -> None:
         """Sweep until cancelled, through any trouble with the database."""
@@ -52,9 +57,21 @@ class Sweeper:
             # A pooler lets its clients wait through an outage, and a sweep that has waited comes before the beats of the living.
             await locks.reach(self._session)
         swept = await locks.sweep(self._session)
-        await stats.count_large(self._session)
         tell_swept(swept, self._process.tally)
+        self._sweeps += 1
+        if self._sweeps % COUNT_EVERY == 0:
+            await self._count(self._session)
         return swept
+
+    async def _count(self, session: Session) -> None:
+        """Trouble with a count is none of the sweep's: whoever looks counts for himself, and a later sweep tries again."""
+        try:
+            await stats.count_large(session)
+        except DatabaseTrouble as trouble:
+            log.get("pillars.worker").warning(
+                log.Event.COUNT_FAILED, kind=trouble.kind.value, error=str(trouble)
+            )
+            self._sweeps = -COUNT_AGAIN
 
     async def _forget_session(self) -> None:
         session, self._session = self._session, None

@@ -103,7 +103,7 @@ declare
     over text := to_char(pillars.now() at time zone 'UTC' - interval '1 hour', 'YYYYMMDD');
     day name;
 begin
-    if not pg_try_advisory_xact_lock(1885957228, 4) then
+    if not pg_try_advisory_xact_lock(1885957228, 5) then
         return;
     end if;
     delete from pillars.counts counted where counted.part <> 'jobs' and to_regclass('pillars.' || quote_ident(counted.part)) is null;
@@ -120,20 +120,27 @@ begin
         ) counted
         on conflict (part) do update set figures = excluded.figures, counted_at = excluded.counted_at, took = excluded.took;
         return next 'jobs';
+        return;
     end if;
     select child.relname into day
     from pg_inherits part join pg_class child on child.oid = part.inhrelid
     where part.inhparent in ('pillars.finished_completed'::regclass, 'pillars.finished_ended'::regclass)
       and not part.inhdetachpending and right(child.relname, 8) < over
-      and child.reltuples < 20000000 -- more would not be counted in time; it is estimated
-      and not exists (select from pillars.counts counted where counted.part = child.relname)
-    order by child.relname limit 1;
+      and child.reltuples < 5000000 -- more would not be counted in time; it is estimated
+      and not exists (
+          select from pillars.counts counted
+          where counted.part = child.relname
+            and (counted.counted_at > pillars.now() - interval '1 hour'
+                 or part.inhparent = 'pillars.finished_completed'::regclass
+                    and counted.counted_at > to_date(right(child.relname, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' + interval '48 hours'))
+    order by random() limit 1; -- one that cannot be counted keeps no other from it
     if day is not null then
         began := clock_timestamp();
         execute format(
             'insert into pillars.counts (part, figures, took)
              select %L, coalesce(jsonb_object_agg(counted.state, counted.jobs), ''{}''), clock_timestamp() - %L::timestamptz
-             from (select ended.state, count(*) as jobs from pillars.%I ended group by ended.state) counted',
+             from (select ended.state, count(*) as jobs from pillars.%I ended group by ended.state) counted
+             on conflict (part) do update set figures = excluded.figures, counted_at = excluded.counted_at, took = excluded.took',
             day, began, day);
         return next day;
     end if;
@@ -215,6 +222,14 @@ COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (
 CREATE FUNCTION pillars.ended(job pillars.jobs, state text, reason text) RETURNS pillars.finished_jobs
     LANGUAGE sql STABLE
     RETURN ROW((job).job_id, (job).name, (job).queue, (job).priority, state, (job).payload, (job).context, NULL::jsonb, reason, (job).attempt, (job).max_attempts, (job).crashes, (job).lock_token, (job).created_at, (job).locked_at, pillars.now(), (job).parent_id, (job).tags, (job).trace, (job).unique_key, (job).timeout)::pillars.finished_jobs;
+CREATE FUNCTION pillars.ended_as(job_id uuid, lock_token bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    return (select ended.state from pillars.finished_jobs ended
+            where ended.job_id = ended_as.job_id and ended.lock_token = ended_as.lock_token limit 1);
+end $$;
 CREATE FUNCTION pillars.enqueue(name text, payload jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_attempts integer DEFAULT NULL::integer, unique_key text DEFAULT NULL::text, context text DEFAULT NULL::text) RETURNS uuid
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -684,7 +699,7 @@ CREATE FUNCTION pillars.unfinished() RETURNS TABLE(queue text, state text, jobs 
     AS $$
 with known as materialized (
     select counted.figures from pillars.counts counted
-    where counted.part = 'jobs' and counted.counted_at > pillars.now() - interval '2 minutes'
+    where counted.part = 'jobs' and counted.counted_at > pillars.now() - greatest(interval '2 minutes', 40 * counted.took)
       and pg_relation_size('pillars.jobs') > 16777216
 )
 select figure.queue, figure.state, figure.jobs, figure.oldest_run_at
@@ -702,6 +717,13 @@ CREATE FUNCTION pillars.utc_text(at timestamp with time zone) RETURNS text
 CREATE FUNCTION pillars.uuid7() RETURNS uuid
     LANGUAGE sql PARALLEL SAFE
     RETURN (encode(set_byte(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), 6, ((get_byte(uuid_send(gen_random_uuid()), 0) & 15) | 112)), 'hex'::text))::uuid;
+CREATE FUNCTION pillars.was_noted(job_id uuid, lock_token bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    return exists (select from pillars.attempts noted where noted.job_id = was_noted.job_id and noted.lock_token = was_noted.lock_token);
+end $$;
 CREATE VIEW pillars.all_jobs AS
  SELECT job.job_id,
     job.name,

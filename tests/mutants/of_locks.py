@@ -290,7 +290,7 @@ LOCKS = [
         promise=Promise.WOKEN,
         edits=edit(
             FUNCTIONS,
-            "counted.part = 'jobs' and counted.counted_at > pillars.now() - interval '2 minutes'",
+            "counted.part = 'jobs' and counted.counted_at > pillars.now() - greatest(interval '2 minutes', 40 * counted.took)",
             "counted.part = 'jobs'",
         ),
         tests=(COUNTS + "test_many_unfinished_jobs_are_counted_by_a_sweep_and_read_from_there",),

@@ -172,8 +172,8 @@ SETTLING = [
         promise=Promise.IN_ONE_PLACE,
         edits=edit(
             FINISH,
-            "where $10::boolean and before.job_id",
-            "where false and before.job_id",
+            "case when $10::boolean then pillars.ended_as",
+            "case when false then pillars.ended_as",
         ),
         tests=(TESTS + "test_a_repeat_recognises_itself_whatever_is_kept",),
     ),
@@ -183,8 +183,8 @@ SETTLING = [
         promise=Promise.COUNTED,
         edits=edit(
             PUT_BACK,
-            "where gone.job_id is null and $11::boolean\n      and attempt.job_id",
-            "where false and $11::boolean\n      and attempt.job_id",
+            "when $11::boolean and pillars.was_noted",
+            "when false and pillars.was_noted",
         ),
         tests=(TESTS + "test_a_repeated_give_back_recognises_itself_by_its_attempts_row",),
     ),

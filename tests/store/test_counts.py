@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from pillars.store import queues, redriving, stats
+from pillars.store import listing, queues, redriving, schedules, stats
 from pillars.store.database import Database
+from pillars.store.listing import Wanted
 from pillars.store.rows import Stats
-from stepping import define, hand, hands
+from stepping import define, hand, hands, rows_read
 from support import ask, move_clock, tell
 
 FILL = """
@@ -46,6 +47,17 @@ async def test_many_unfinished_jobs_are_counted_by_a_sweep_and_read_from_there(
     await move_clock(db, timedelta(minutes=3))  # no sweep since: the workers are gone
     looked = await stats.stats(database.pool)
     assert (looked.ready, looked.running) == (8_990, 10)
+
+
+async def test_running_jobs_among_many_are_found_by_their_locks_alone(db: str) -> None:
+    await define(db)
+    await fill_beyond_a_glance(db)
+    async with hand(db) as worker:
+        claim = await worker.claim(3)
+        async with worker.session.transaction():
+            page = await listing.glances(worker.session, Wanted(state="running"))
+            assert await rows_read(worker.session) < 100
+    assert {job.job_id for job in page.jobs} == {job.job_id for job in claim.jobs}
 
 
 async def test_few_unfinished_jobs_are_counted_as_they_are(db: str, database: Database) -> None:
@@ -97,6 +109,16 @@ async def test_a_counted_day_from_which_a_job_is_run_again_is_counted_anew(
         assert again.startswith("finished_ended_")
         await redriving.retry(database.pool, ids[2])
     assert (await stats.stats(database.pool)).failed == 0
+
+
+async def test_who_leads_keeps_nobody_from_counting_nor_the_other_way_round(db: str) -> None:
+    await fill_beyond_a_glance(db)
+    async with hands(db) as (leader, worker):
+        assert (await leader.session.rows(schedules.LEAD))[0].yes
+        async with worker.session.transaction():
+            assert await stats.count_large(worker.session) == ["jobs"]
+            await leader.session.rows(schedules.RESIGN)
+            assert (await leader.session.rows(schedules.LEAD))[0].yes
 
 
 async def test_the_count_of_a_day_goes_with_the_day(db: str) -> None:

@@ -51,7 +51,9 @@ class JobsPage:
             tabs=self._tabs(given, wanted, counted.figures),
             counted=counted,
             last_moved=oversight.last_moved,
-            hint=None if page.jobs or page.next else await oversight.mistaken(self._pool, wanted),
+            hint=None
+            if page.jobs or page.next
+            else await oversight.mistaken(self._pool, wanted, thorough=False),
             looked_at=listing.LOOKED_AT,
             names=await naming.defined_names(self._pool),
             queues=_queue_names(counted.figures),

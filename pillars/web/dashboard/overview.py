@@ -1,19 +1,22 @@
 """The first page: how the application is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pillars.store import listing, oversight, schedules
-from pillars.store.listing import Wanted
-from pillars.store.rows import Listed, Queue
+from pillars.store.listing import Page, Wanted
+from pillars.store.pool import Executor
+from pillars.store.rows import Glimpse, Listed, Queue
 from pillars.web.dashboard import cautions
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
 
 NEXT_TICKS = 6
 NEWEST_FAILED = 8
+MORE_LOOKS = 5  # at 20,000 jobs each, for failed ones among many cancelled
 FULLEST = 12  # queues; the page of queues has all
 
 
@@ -29,7 +32,7 @@ class Overview:
         states, queues = await self._readings.states(), await self._readings.queues()
         processes = await self._readings.processes()
         ticking = await schedules.listed(pool)
-        failed = await listing.glances(pool, Wanted(state="failed", limit=NEWEST_FAILED))
+        failed = await _newest_failed(pool)
         return self._frame.show(
             request,
             "overview.html",
@@ -48,6 +51,17 @@ class Overview:
             cautions=cautions.found(queues.figures or (), processes, ticking),
             is_new=not (states.figures is None or any(_counts(states.figures)) or ticking),
         )
+
+
+async def _newest_failed(pool: Executor) -> Page[Glimpse]:
+    """The newest jobs that failed, found behind however many that were cancelled or have expired."""
+    wanted = Wanted(state="failed", limit=NEWEST_FAILED)
+    page = await listing.glances(pool, wanted)
+    for _ in range(MORE_LOOKS):
+        if page.jobs or page.next is None:
+            break
+        page = await listing.glances(pool, replace(wanted, older_than=page.next))
+    return page
 
 
 def _counts(figures: object) -> list[int]:

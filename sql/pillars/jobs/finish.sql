@@ -69,7 +69,6 @@ left join (
         where job.job_id = unmoved.job_id and job.lock_token = unmoved.lock_token limit 1
     ) held on true
     left join lateral (
-        select before.state from pillars.finished_jobs before
-        where $10::boolean and before.job_id = unmoved.job_id and before.lock_token = unmoved.lock_token limit 1
+        select case when $10::boolean then pillars.ended_as(unmoved.job_id, unmoved.lock_token) end as state
     ) ended on true
 ) other on true

@@ -5,7 +5,7 @@ select job.job_id
 from (
     select unnest(lock.job_ids) as job_id from pillars.locks lock
     union
-    select one.job_id from pillars.jobs one where one.locked_by is not null and pg_relation_size('pillars.jobs') <= 16777216
+    select one.job_id from pillars.jobs one where one.locked_by is not null and (select pg_relation_size('pillars.jobs')) <= 16777216
 ) held
 cross join lateral (
     select one.job_id, one.name, one.queue, one.tags from pillars.jobs one

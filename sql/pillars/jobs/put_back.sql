@@ -67,8 +67,8 @@ with outcomes as materialized (
 select outcome.job_id, outcome.lock_token,
        case when gone.job_id is not null then 'done'
             when held.job_id is not null then 'busy'
-            when noted_before.job_id is not null then 'done'
-            when ended_before.job_id is not null then 'completed'
+            when $11::boolean and pillars.was_noted(outcome.job_id, outcome.lock_token) then 'done'
+            when $11::boolean and pillars.ended_as(outcome.job_id, outcome.lock_token) = 'completed' then 'completed'
             else 'lost' end as answer,
        gone.run_at - pillars.now() as run_in, (select count(*) from woken) as woken
 from outcomes outcome
@@ -77,13 +77,3 @@ left join lateral (
     select job.job_id from pillars.jobs job
     where gone.job_id is null and job.job_id = outcome.job_id and job.lock_token = outcome.lock_token limit 1
 ) held on true
-left join lateral (
-    select attempt.job_id from pillars.attempts attempt
-    where gone.job_id is null and $11::boolean
-      and attempt.job_id = outcome.job_id and attempt.lock_token = outcome.lock_token limit 1
-) noted_before on true
-left join lateral (
-    select ended.job_id from pillars.finished_jobs ended
-    where gone.job_id is null and $11::boolean and ended.state = 'completed'
-      and ended.job_id = outcome.job_id and ended.lock_token = outcome.lock_token limit 1
-) ended_before on true

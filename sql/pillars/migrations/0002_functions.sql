@@ -1,6 +1,6 @@
 -- What the runtime and its users call: enqueue, cancel, sweep, days of history; and the views.
 --
--- Advisory lock keys share the class 1885957228 ("pill"): 1 migrate, 2 sweep, 3 days, 4 leader.
+-- Advisory lock keys share the class 1885957228 ("pill"): 1 migrate, 2 sweep, 3 days, 4 leader, 5 counts.
 
 -- A UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then random bits.
 create function pillars.uuid7() returns uuid
@@ -648,13 +648,29 @@ from pillars.finished_jobs ended;
 
 comment on view pillars.all_jobs is 'Every job with its state: unfinished ones from pillars.jobs, final ones from pillars.finished_jobs.';
 
--- Unfinished jobs by queue and state. Where the table is over 16 MB, some fifty thousand jobs, as a sweep has counted them in the last two
--- minutes; else, and where none has, as they are.
+-- How the job of a claim has ended, for a repeat of its finish; null where it has not. A function, so that a plan of the statement that asks
+-- opens no day of the history unless it does.
+create function pillars.ended_as(job_id uuid, lock_token bigint) returns text
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+    return (select ended.state from pillars.finished_jobs ended
+            where ended.job_id = ended_as.job_id and ended.lock_token = ended_as.lock_token limit 1);
+end $$;
+
+-- Whether the end of a claim's attempt was noted, for a repeat of its giving back. See ended_as.
+create function pillars.was_noted(job_id uuid, lock_token bigint) returns boolean
+language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+begin
+    return exists (select from pillars.attempts noted where noted.job_id = was_noted.job_id and noted.lock_token = was_noted.lock_token);
+end $$;
+
+-- Unfinished jobs by queue and state. Where the table is over 16 MB, as a sweep has counted them in the last two minutes, or in forty times as
+-- long as that took; else, and where none has, as they are.
 create function pillars.unfinished() returns table (queue text, state text, jobs bigint, oldest_run_at timestamptz)
 language sql stable as $$
 with known as materialized (
     select counted.figures from pillars.counts counted
-    where counted.part = 'jobs' and counted.counted_at > pillars.now() - interval '2 minutes'
+    where counted.part = 'jobs' and counted.counted_at > pillars.now() - greatest(interval '2 minutes', 40 * counted.took)
       and pg_relation_size('pillars.jobs') > 16777216
 )
 select figure.queue, figure.state, figure.jobs, figure.oldest_run_at
@@ -667,8 +683,9 @@ where job.finished_at is null and not exists (select from known)
 group by job.queue, job.state
 $$;
 
--- Count what takes long, for all who look: the unfinished jobs where they are many, at most a twentieth of the time; and of the history's
--- days that are over for an hour one that nobody has counted. Returns what it counted.
+-- Count one thing that takes long, for all who look: the unfinished jobs where they are many, at most a twentieth of the time; else a day of
+-- the history that has been over for an hour, once an hour: redrives take from it, and a long transaction may still write to it. Completed jobs
+-- are counted for good once their day has been over for a day. Returns what it counted, or no row.
 create function pillars.count_large() returns setof text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
@@ -676,7 +693,7 @@ declare
     over text := to_char(pillars.now() at time zone 'UTC' - interval '1 hour', 'YYYYMMDD');
     day name;
 begin
-    if not pg_try_advisory_xact_lock(1885957228, 4) then
+    if not pg_try_advisory_xact_lock(1885957228, 5) then
         return;
     end if;
     delete from pillars.counts counted where counted.part <> 'jobs' and to_regclass('pillars.' || quote_ident(counted.part)) is null;
@@ -693,20 +710,27 @@ begin
         ) counted
         on conflict (part) do update set figures = excluded.figures, counted_at = excluded.counted_at, took = excluded.took;
         return next 'jobs';
+        return;
     end if;
     select child.relname into day
     from pg_inherits part join pg_class child on child.oid = part.inhrelid
     where part.inhparent in ('pillars.finished_completed'::regclass, 'pillars.finished_ended'::regclass)
       and not part.inhdetachpending and right(child.relname, 8) < over
-      and child.reltuples < 20000000 -- more would not be counted in time; it is estimated
-      and not exists (select from pillars.counts counted where counted.part = child.relname)
-    order by child.relname limit 1;
+      and child.reltuples < 5000000 -- more would not be counted in time; it is estimated
+      and not exists (
+          select from pillars.counts counted
+          where counted.part = child.relname
+            and (counted.counted_at > pillars.now() - interval '1 hour'
+                 or part.inhparent = 'pillars.finished_completed'::regclass
+                    and counted.counted_at > to_date(right(child.relname, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' + interval '48 hours'))
+    order by random() limit 1; -- one that cannot be counted keeps no other from it
     if day is not null then
         began := clock_timestamp();
         execute format(
             'insert into pillars.counts (part, figures, took)
              select %L, coalesce(jsonb_object_agg(counted.state, counted.jobs), ''{}''), clock_timestamp() - %L::timestamptz
-             from (select ended.state, count(*) as jobs from pillars.%I ended group by ended.state) counted',
+             from (select ended.state, count(*) as jobs from pillars.%I ended group by ended.state) counted
+             on conflict (part) do update set figures = excluded.figures, counted_at = excluded.counted_at, took = excluded.took',
             day, began, day);
         return next day;
     end if;

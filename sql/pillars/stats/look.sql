@@ -18,7 +18,7 @@ with unfinished as materialized (
     from days cross join lateral (
         select ended.state from pillars.finished_jobs ended
         where days.completed and days.figures is null and ended.state = 'completed'
-          and ended.finished_at >= days.starts_at and ended.finished_at < days.starts_at + interval '1 day'
+          and ended.finished_at >= days.starts_at and ended.finished_at < days.starts_at + interval '24 hours'
         limit $1::bigint
     ) seen
     group by days.starts_at, days.estimate, seen.state
@@ -27,7 +27,7 @@ with unfinished as materialized (
     from days cross join lateral (
         select ended.state from pillars.finished_jobs ended
         where not days.completed and days.figures is null and ended.state in ('failed', 'cancelled', 'expired')
-          and ended.finished_at >= days.starts_at and ended.finished_at < days.starts_at + interval '1 day'
+          and ended.finished_at >= days.starts_at and ended.finished_at < days.starts_at + interval '24 hours'
         limit $1::bigint
     ) seen
     group by days.starts_at, days.estimate, seen.state
