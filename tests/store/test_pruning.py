@@ -326,6 +326,7 @@ async def test_a_pruner_finishes_what_another_is_at_and_neither_is_harmed(
         async with reading(db):
             group.start_soon(prune_all, one)
             await until(lambda: ask(db, WAITS + " having count(*) = 1"))
+            await until(lambda: ask(db, f"select ({PENDING}) = 1"))  # else the second is refused
             group.start_soon(prune_all, two)
             await until(lambda: ask(db, WAITS + " having count(*) = 2"))
     await pruner_of(database).prune_once()
