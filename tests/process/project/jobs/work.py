@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -46,8 +47,9 @@ def sit(ctx: Context, log: str, until: str) -> None:
 async def deaf(ctx: Context, log: str) -> None:
     """As `hold`, without end, and it heeds no cancellation."""
     note(log, "began", ctx.job_id, ctx.attempt)
-    with anyio.CancelScope(shield=True):
-        await anyio.sleep_forever()
+    while True:
+        with suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep_forever()
 
 
 @job(name="block")
