@@ -97,8 +97,8 @@ def configure(
 ) -> None:
     """Send structlog, the standard library's logging and warnings to one stream (stderr), in one format.
 
-    `number` is this process's in its fleet, and on every line. `format` is "console", "json" or "auto": console on a terminal. Colours are for a terminal or FORCE_COLOR,
-    never with NO_COLOR.
+    `number` is this process's in its fleet, and on every line. `format` is "console", "json" or "auto": console on a
+    terminal. Colours are for a terminal or FORCE_COLOR, never with NO_COLOR.
     """
     import structlog
 

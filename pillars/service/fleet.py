@@ -23,9 +23,6 @@ PATIENCE = 2.0  # seconds for an answer; platforms give up after 2 to 5
 FORCED = (
     2.0  # seconds for processes that were told to end now, which take one; then they are killed
 )
-NOT_STARTED = (
-    126  # as a shell says where a program cannot be run: no memory, or no process to be had
-)
 
 
 def pause_after(last: float | None, *, ran: float) -> float:
@@ -190,7 +187,7 @@ def _not_started(number: int, error: OSError) -> int:
     log.get("pillars.service").error(
         log.Event.SERVICE_FAILED, role=f"process {number}", error=str(error)
     )
-    return NOT_STARTED
+    return FAILED
 
 
 def _drained(code: int) -> int:

@@ -15,6 +15,7 @@ from pillars.store.pool import Session
 from pillars.store.rows import Swept
 
 COUNT_EVERY = 4  # sweeps
+COUNTED_AT_ONCE = 2  # things: where unfinished jobs are due each time, a day of the history has its turn all the same
 COUNT_AGAIN = 20  # sweeps after a count that failed
 
 
@@ -66,7 +67,8 @@ class Sweeper:
     async def _count(self, session: Session) -> None:
         """Trouble with a count is none of the sweep's: whoever looks counts for himself, and a later sweep tries again."""
         try:
-            await stats.count_large(session)
+            for _ in range(COUNTED_AT_ONCE):
+                await stats.count_large(session)
         except DatabaseTrouble as trouble:
             log.get("pillars.worker").warning(
                 log.Event.COUNT_FAILED, kind=trouble.kind.value, error=str(trouble)

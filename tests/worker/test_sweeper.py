@@ -8,7 +8,7 @@ from pillars import Context, job
 from pillars.store.database import Database
 from pillars.worker.claiming import Claimer
 from pillars.worker.pillar import Worker
-from pillars.worker.sweeping import Sweeper
+from pillars.worker.sweeping import COUNT_EVERY, Sweeper
 from stepping import EXPIRED, define, hand, put
 from support import ask, asking, move_clock, running, tell, until, worker_for
 
@@ -19,6 +19,29 @@ where datname = current_database() and pid <> pg_backend_pid()"""
 @job(name="work")
 async def work() -> None:
     pass
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_sweep_counts_what_is_large_and_is_none_the_worse_where_that_fails(
+    db: str, database: Database, *, fails: bool
+) -> None:
+    await define(db)
+    large = "insert into pillars.jobs (job_id, name, queue, payload) select pillars.uuid7(), 'other', 'q', jsonb_build_object('a', repeat('x', 1500)) from generate_series(1, 12000)"
+    await tell(db, large)
+    await move_clock(db, timedelta(days=1, hours=1))
+    if fails:
+        await tell(db, "alter table pillars.counts rename to away")
+    sweeper = Sweeper(worker_for(database, work, lock="10s").process)
+    assert await sweeper.sweep_once() is None
+    sweeper._connected_at -= 6
+    for _ in range(COUNT_EVERY):
+        assert await sweeper.sweep_once() is not None
+    await sweeper._forget_session()
+    if not fails:
+        counted = await ask(
+            db, "select array_agg(left(part, 8) order by part desc) from pillars.counts"
+        )
+        assert counted == ["jobs", "finished"], "the long queue does not keep the days from it"
 
 
 async def test_only_a_connection_that_has_stood_for_half_a_lock_sweeps(
