@@ -319,4 +319,13 @@ LOCKS = [
             "tests/store/test_listing.py::test_pages_that_look_only_so_far_find_what_is_rare_all_the_same",
         ),
     ),
+    Mutant(
+        name="a-long-queue-counts-alone",
+        without="A long queue does not keep days of the history from being counted.",
+        promise=Promise.UNHINDERED,
+        edits=edit("pillars/worker/sweeping.py", "COUNTED_AT_ONCE = 2 ", "COUNTED_AT_ONCE = 1 "),
+        tests=(
+            "tests/worker/test_sweeper.py::test_a_sweep_counts_what_is_large_and_is_none_the_worse_where_that_fails",
+        ),
+    ),
 ]

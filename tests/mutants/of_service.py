@@ -126,4 +126,29 @@ SERVICE = [
         ),
         tests=(FLEET + "test_an_answer_that_came_too_late_is_not_taken_for_the_next",),
     ),
+    Mutant(
+        name="fleet-misses-a-stop",
+        without="A stop that comes while a process of a fleet is being started reaches it.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "pillars/service/fleet.py",
+            "            member.signal(self._told or signal.SIGTERM)\n",
+            "            pass\n",
+        ),
+        tests=(FLEET + "test_a_stop_that_comes_while_a_process_is_being_started_reaches_it",),
+    ),
+    Mutant(
+        name="an-end-that-signals-break-into",
+        without="A signal does not break into an end whose locks its handler would ask for.",
+        promise=Promise.ENDED,
+        edits=edit(
+            RUNNING,
+            "            signal.signal(number, signal.SIG_IGN)\n",
+            "            pass\n",
+        ),
+        tests=(
+            FAILURES
+            + "test_a_signal_does_not_break_into_an_end_whose_locks_its_handler_would_ask_for",
+        ),
+    ),
 ]

@@ -1,6 +1,8 @@
 """What is told of pillars that fail, and the exit code that it comes to."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from typing import Any
 
@@ -110,3 +112,31 @@ async def test_where_code_heeds_no_cancellation_the_exit_code_is_still_that_of_t
         await supervise(pillars, name="all", code_of=code_of)
     assert codes == [2]
     assert capsys.readouterr().err.splitlines()[-1] == "app: port 8000 is in use"
+
+
+LEAVES = """
+import os, signal, threading
+from pillars.service import running
+
+lock, end = threading.Lock(), os._exit
+
+def tracer(*_):
+    with lock:
+        pass
+
+def exiting(code):
+    with lock:
+        os.kill(os.getpid(), signal.SIGTERM)
+        end(code)
+
+for number in running.HEEDED:
+    signal.signal(number, tracer)
+os._exit = exiting
+running.leave(3)
+"""
+
+
+def test_a_signal_does_not_break_into_an_end_whose_locks_its_handler_would_ask_for() -> None:
+    """As coverage's patch of os._exit: it holds a lock that it asks for wherever Python code runs."""
+    done = subprocess.run([sys.executable, "-c", LEAVES], timeout=60, check=False)
+    assert done.returncode == 3

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from pillars.jobs.enqueuing import enqueue_many
+from pillars.service.fleet import Fleet, Member
 from pillars.service.line import VARIABLE, Inherited, Line
 from pillars.store.database import Database
 from process.dev import free_port
@@ -216,3 +217,29 @@ async def test_an_answer_that_came_too_late_is_not_taken_for_the_next() -> None:
         os.close(inherited.descriptor)
         line.close()
         assert await line.ask("soon", patience=5) is None
+
+
+async def test_a_stop_that_comes_while_a_process_is_being_started_reaches_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[int] = []
+    fleet = Fleet("worker", 1, ["nothing"])
+
+    async def live(
+        _member: Member, _command: object, _environ: object, *, started: Callable[[], None]
+    ) -> int:
+        fleet.heed(signal.SIGTERM)  # nobody to tell yet
+        fleet.process.stopping.set()
+        monkeypatch.setattr(Member, "signal", lambda _member, number: told.append(number))
+        started()
+        return 0
+
+    monkeypatch.setattr(Member, "live", live)
+    await fleet.run()
+    assert told == [signal.SIGTERM]
+
+
+async def test_a_program_that_cannot_be_started_is_a_failure_and_no_traceback() -> None:
+    fleet = Fleet("worker", 2, ["./there-is-no-such-program"])
+    await fleet.run()
+    assert fleet.code == 1
