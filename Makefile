@@ -3,7 +3,7 @@
 RUN := .venv/bin/uv run --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help dev fmt check test coverage mutants sample schema wheel pythons image binary accept bench bench-peers screenshots lock ci
+.PHONY: help dev fmt check test coverage mutants sample fuzz audit schema wheel pythons image binary accept chaos chaos-long soak upgrade-load bench bench-peers screenshots lock ci
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -18,9 +18,10 @@ fmt: .venv/bin/uv ## format and mend what can be mended
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
-check: .venv/bin/uv ## formatting, lint, types, layers
+check: .venv/bin/uv ## formatting, lint, security lint, types, layers
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
+	$(RUN) bandit --quiet --configfile pyproject.toml --recursive pillars jobs crons page
 	$(RUN) mypy
 	$(RUN) lint-imports
 
@@ -40,6 +41,13 @@ mutants: .venv/bin/uv ## take out each protection in a copy, and see the test th
 sample: .venv/bin/uv ## eight of the mutants, drawn by the commit
 	$(RUN) python deploy/mutate.py --sample 8
 
+fuzz: export FUZZ_EXAMPLES ?= 2000
+fuzz: .venv/bin/uv ## feed every reader, and the API, with this many odd inputs each; CI tries a hundred
+	$(RUN) pytest tests/fuzz -n 2 --override-ini faulthandler_timeout=0 --override-ini timeout=3600
+
+audit: .venv/bin/uv ## look up what is pinned among the known vulnerabilities; needs PyPI's advisories, so CI does not
+	$(RUN) --with 'pip-audit>=2.9,<3' python deploy/audit.py
+
 schema: .venv/bin/uv ## dump the migrated schema to sql/pillars/schema.sql
 	$(RUN) python deploy/schema.py > sql/pillars/schema.sql
 
@@ -57,6 +65,18 @@ binary: .venv/bin/uv ## make one executable file of the application and the runt
 
 accept: .venv/bin/uv ## run the issue's acceptance on real settings and print what was seen
 	$(RUN) python deploy/accept.py
+
+chaos: .venv/bin/uv ## kill, freeze, cut off and poison real processes, and check every history; under ten minutes
+	$(RUN) python deploy/chaos_suite.py
+
+chaos-long: .venv/bin/uv ## the same for an hour, seed after seed
+	$(RUN) python deploy/chaos_suite.py --long
+
+soak: .venv/bin/uv ## ten minutes of mixed load: descriptors, tasks and memory of each process do not grow
+	$(RUN) python deploy/soaking.py
+
+upgrade-load: .venv/bin/uv ## apply migrations to a million jobs while a worker claims: none stands still for a second
+	$(RUN) python deploy/upgrade_load.py
 
 bench: .venv/bin/uv ## measure everything beside a bare asyncpg program, about an hour; docs/benchmarks.md says what
 	$(RUN) app bench

@@ -63,7 +63,7 @@ json_option = click.option(
 def main() -> None:
     """Measure this runtime beside a bare asyncpg program, on a fresh Postgres of its own.
 
-    Workloads may be named without a command: app bench drain latency. Without any word all are measured but peers, which installs what it measures.
+    Workloads may be named without a command: app bench drain latency. Without any word all are measured but peers, which installs what it measures, and trials.
     """
 
 

@@ -25,8 +25,7 @@ async def stamp(i: int) -> None: ...
 class Silent(Wakeups):
     """Tells nobody of new work: what enqueues would cost without."""
 
-    @property
-    def idle(self) -> bool:
+    def may_ride(self, _queue: str) -> bool:
         """Never: so that no enqueue carries a notification."""
         return False
 

@@ -27,8 +27,13 @@ Function = Callable[..., Awaitable[None]]
 @cache
 def statements() -> dict[str, str]:
     """The statements of raw.sql by their names."""
-    _, *named = Path(__file__).with_name("raw.sql").read_text("utf-8").split("-- name: ")
-    return {name: text for name, _, text in (part.partition("\n") for part in named)}
+    return named(Path(__file__).with_name("raw.sql"))
+
+
+def named(path: Path) -> dict[str, str]:
+    """The statements of a file by their names."""
+    _, *parts = path.read_text("utf-8").split("-- name: ")
+    return {name: text for name, _, text in (part.partition("\n") for part in parts)}
 
 
 def payload(number: int) -> str:

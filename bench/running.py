@@ -58,7 +58,7 @@ class Workload:
     rounds: int | None = None
     """At most so many, however many the run has."""
     on_request: bool = False
-    """Whether it is measured only where it is named: it needs more than Postgres."""
+    """Whether it is measured only where it is named: it needs more than Postgres, or tells of something else than the runtime."""
 
     def rival(self, contender: str) -> str | None:
         """Whom it is compared with; None for one with which others are."""

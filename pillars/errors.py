@@ -8,7 +8,8 @@
     |   |-- Unknown                what was named is not there
     |   |   |-- UnknownJob         no such job, or no such job definition
     |   |   |-- UnknownQueue
-    |   |   `-- UnknownSchedule
+    |   |   |-- UnknownSchedule
+    |   |   `-- UnknownAccount
     |   `-- NotConnected           work was enqueued before `app` or `pillars.connect()` opened a pool
     |-- SchemaError                the database's schema is not the one this code needs
     |-- StartupFailed              the web app's lifespan did not begin
@@ -52,6 +53,7 @@ __all__ = [
     "StartupFailed",
     "Trouble",
     "Unknown",
+    "UnknownAccount",
     "UnknownJob",
     "UnknownQueue",
     "UnknownSchedule",
@@ -160,6 +162,12 @@ class UnknownSchedule(Unknown):
     """There is no such schedule."""
 
     thing = "schedule"
+
+
+class UnknownAccount(Unknown):
+    """There is no such account."""
+
+    thing = "account"
 
 
 class NotConnected(UsageError):

@@ -16,9 +16,11 @@ from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache, partial
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
 from weakref import WeakSet
+
+from pillars.settings.redaction import REDACTED, is_secret, masked
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
@@ -29,6 +31,7 @@ __all__ = ["Event", "configure", "configure_later", "get", "redact"]
 class Event(StrEnum):
     """The names of all events."""
 
+    AUDIT_UNWRITTEN = "audit.unwritten"
     BACKOFF_FAILED = "backoff.failed"
     COUNT_FAILED = "count.failed"
     CRON_ELECTED = "cron.elected"
@@ -55,6 +58,7 @@ class Event(StrEnum):
     LOOP_BLOCKED = "loop.blocked"
     LOOP_TURNED = "loop.turned"
     MIGRATION_APPLIED = "migration.applied"
+    MIGRATION_DELAYED = "migration.delayed"
     PAYLOAD_LARGE = "payload.large"
     PROCESS_ENDED = "process.ended"
     REQUEST_SERVED = "request.served"
@@ -162,24 +166,14 @@ def _exception(_logger: object, _method: str, event: "EventDict") -> "EventDict"
 
 
 _FIRST = ("timestamp", "level", "event")  # where a reader looks
-_HIDDEN = "***"
-_SECRET_KEY = re.compile(
-    # `lock_token` is a fence, not a secret; `tokens` are counted; `discarded` has a card in it.
-    r"password|passwd|secret|authorization|api[_-]?key|(?<!lock_)token(?!s)|(?:^|[_-])card(?:$|[_-]|number)",
-    re.IGNORECASE,
-)
-# A password that was not escaped may hold `/` and `@`; in a web page's address those stand in the path.
-# Bounded, so that no text takes quadratic time.
-_URL_PASSWORD = re.compile(r"((?<!http)(?<!https)://[^\s:/@]*:)\S{1,256}@|(://[^\s:/@]*:)[^\s/]+@")
-_HARMLESS = {str, int, float, bool, type(None), Event}  # but under a secret key
+_HARMLESS = {int, float, bool, type(None), Event}  # but under a secret key
 _DEEP = 5  # levels: a log line is no document
 
 
 def redact(_logger: object, _method: str, event: "EventDict") -> "EventDict":
-    """Hide the values of secret keys, and the passwords in URLs, nested ones too."""
+    """Hide the values of secret keys, the passwords in URLs and this process's own secrets, nested ones too."""
     for key, value in event.items():
-        kind = type(value)
-        if (kind is str and "://" in value) or kind not in _HARMLESS or _is_secret(key):
+        if type(value) not in _HARMLESS or _is_secret(key):
             event[key] = _hidden(key, value, 0)
     return event
 
@@ -188,9 +182,9 @@ def _hidden(key: object, value: Any, depth: int) -> Any:
     if value is None:
         return None
     if _is_secret(key):
-        return _HIDDEN
+        return REDACTED
     if isinstance(value, str):
-        return _URL_PASSWORD.sub(rf"\1\2{_HIDDEN}@", value) if "://" in value else value
+        return masked(value)
     if depth < _DEEP:
         if isinstance(value, Mapping):
             return {name: _hidden(name, item, depth + 1) for name, item in value.items()}
@@ -199,9 +193,8 @@ def _hidden(key: object, value: Any, depth: int) -> Any:
     return value
 
 
-@lru_cache(maxsize=1000)  # keys are few, and written by programmers
 def _is_secret(key: object) -> bool:
-    return isinstance(key, str) and _SECRET_KEY.search(key) is not None
+    return isinstance(key, str) and is_secret(key)
 
 
 # --- rendering ----------------------------------------------------------------------------------------------
@@ -231,11 +224,25 @@ def _console(*, colours: bool) -> "Processor":
 
     def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         try:
-            return renderer(logger, method, dict(event))
+            line = renderer(logger, method, dict(event))
         except Exception:  # noqa: BLE001 - such as a value whose repr raises; a line must come out
-            return renderer(logger, method, _plain(event, 0))
+            line = renderer(logger, method, _plain(event, 0))
+        return _harmless(line, colours=colours)
 
     return render
+
+
+# A colour, or a character that moves the cursor, rings, sets a title or a link, or turns the reading direction.
+_CONTROL = re.compile(
+    "(\x1b\\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+
+
+def _harmless(line: str, *, colours: bool) -> str:
+    """A line for a terminal: of what steers one, colours stay where they are wanted, and the rest is escaped."""
+    return _CONTROL.sub(
+        lambda found: found[0] if found[1] and colours else ascii(found[0])[1:-1], line
+    )
 
 
 def _plain(value: Any, depth: int) -> Any:

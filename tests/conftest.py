@@ -17,6 +17,7 @@ pytest_plugins = ["pytester"]
 PROGRAMS: dict[str, Callable[[], object]] = {
     "chromium": lambda: shutil.which("chromium"),
     "pgbouncer": lambda: shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists(),
+    "spin": lambda: shutil.which("spin") and shutil.which("gcc"),
     "systemd-analyze": lambda: shutil.which("systemd-analyze"),
     "postgres-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
 }

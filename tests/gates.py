@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from pillars.store import statements
-from pillars.store.claiming import Claimed
+from pillars.store.rows import Claimed
 from stepping import Hand
 from support import ask, tell, until
 

@@ -38,7 +38,7 @@ class Pooler:
         self._account = accounts.servant(None, data=folder / "none")
         self._file = folder / "pgbouncer.ini"
         self._log = folder / "pgbouncer.log"
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"postgresql://app@127.0.0.1:{self._port}{urlsplit(db).path}"
         given = SETTINGS | {"listen_port": str(self._port), "logfile": str(self._log)} | settings
@@ -132,7 +132,7 @@ def _place(db: str) -> str:
     return " ".join(f"{name}={value}" for name, value in place.items() if value)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])

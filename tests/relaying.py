@@ -5,7 +5,27 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, urlsplit
 
+from pillars.settings.hosts import hosts_of
+
 Change = Callable[[bytes], bytes]
+NOBODY = "127.0.0.1:1"
+"""A place where nobody listens."""
+
+
+def standby(said: bytes) -> bytes:
+    """What a primary says, as a standby says it."""
+    return said.replace(b"S\0\0\0\x17in_hot_standby\0off\0", b"S\0\0\0\x16in_hot_standby\0on\0")
+
+
+def place(url: str) -> str:
+    """The one host of a URL, with its port."""
+    [host] = hosts_of(url)
+    return str(host)
+
+
+def several(db: str, *places: str) -> str:
+    """The URL of a database that may be at any of these places."""
+    return f"postgresql://app@{','.join(places)}{urlsplit(db).path}"
 
 
 @asynccontextmanager

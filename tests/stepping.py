@@ -2,20 +2,21 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+from msgspec.structs import replace
 
 from pillars.jobs.enqueuing import new_id
 from pillars.store import claiming, definitions, jobs, locks, settling
-from pillars.store.claiming import Claim, Claimed, Demand, Places
+from pillars.store.claiming import Claim, Demand, Places
 from pillars.store.definitions import Definition
 from pillars.store.locks import Pulse
-from pillars.store.pool import Address, Session
-from pillars.store.rows import Beat, NewJob, Swept
+from pillars.store.pool import Address
+from pillars.store.rows import Beat, Claimed, NewJob, Swept
+from pillars.store.session import Session
 from pillars.store.settling import Ended, Returned
 from support import ask, asking, tell, until
 

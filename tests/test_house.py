@@ -1,7 +1,9 @@
 """What holds for the whole repository."""
 
+import ast
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,40 @@ def test_tests_do_not_sleep_or_mock() -> None:
         if "tests" in path.parts and "project" not in path.parts and path != Path(__file__)
     ]
     assert not [str(path) for path in tests if forbidden.search(path.read_text())]
+
+
+RUN_WHAT_THEY_READ = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle", "yaml", "multiprocessing"}  # fmt: skip
+RUN_TEXT = {"eval", "exec", "compile", "__import__"}
+AMONG_ITSELF = {
+    "pillars/dev/restarting.py": {"multiprocessing"}
+}  # the queue of honcho and what it has started
+
+
+@pytest.mark.parametrize("folder", ["pillars", "jobs", "crons", "page"])
+def test_nothing_that_is_read_is_run(folder: str) -> None:
+    found = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        named = set(_loaders(ast.parse(path.read_text("utf-8"))))
+        name = path.relative_to(ROOT).as_posix()
+        if wrong := named - AMONG_ITSELF.get(name, set()):
+            found[name] = wrong
+    assert found == {}
+
+
+@pytest.mark.parametrize("text", ["import pickle", "from yaml import load", "import os.path, marshal.x", "eval('1')", "x = [exec(y)]"])  # fmt: skip
+def test_what_would_run_what_it_reads_is_found(text: str) -> None:
+    assert set(_loaders(ast.parse(text)))
+
+
+def _loaders(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from {one.name.partition(".")[0] for one in names} & RUN_WHAT_THEY_READ
+            case ast.ImportFrom(module=str(module), level=0):
+                yield from {module.partition(".")[0]} & RUN_WHAT_THEY_READ
+            case ast.Call(func=ast.Name(id=called)) if called in RUN_TEXT:
+                yield called
 
 
 @pytest.mark.slow

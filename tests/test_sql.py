@@ -1,8 +1,6 @@
 """Every statement file is valid on the migrated schema and fills its dataclass."""
 
 import dataclasses
-import importlib
-import pkgutil
 import re
 import typing
 from pathlib import Path
@@ -11,10 +9,10 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from declared import declared
 
 import pillars.store
 from pillars.store import statements
-from pillars.store.statements import Portable, Statement
 from support import asking
 
 FILES = sorted(
@@ -29,20 +27,9 @@ SCRIPTS = {
 
 KINDS = {
     "uuid": "UUID", "text": "str", "int4": "int", "int8": "int", "bool": "bool", "timestamptz": "datetime",
-    "interval": "timedelta", "jsonb": "str", "float8": "float", "numeric": "Decimal",
+    "interval": "timedelta", "jsonb": "str", "bytea": "bytes", "float8": "float", "numeric": "Decimal",
     "_uuid": "list[UUID]", "_int8": "list[int]", "_text": "list[str]",
 }  # fmt: skip
-
-
-def declared() -> dict[str, Statement[Any]]:
-    found: dict[str, Statement[Any]] = {}
-    for module in pkgutil.iter_modules(pillars.store.__path__, "pillars.store."):
-        for value in vars(importlib.import_module(module.name)).values():
-            if isinstance(value, Portable):
-                found |= {one.name: one for one in (value.numbered, value.named)}
-            elif isinstance(value, Statement):
-                found[value.name] = value
-    return found
 
 
 def numbered(text: str) -> tuple[str, list[str]]:

@@ -10,12 +10,13 @@ from .peers import PEERS, PEERS_BULK, PEERS_ENQUEUE
 from .snapshot import SNAPSHOT
 from .starting import STARTING
 from .steady import STEADY
+from .trials import TRIALS
 
 WORKLOADS = {
     one.name: one
     for one in (
         DRAIN, BRIEF, ENQUEUE, BULK, LATENCY, FUTURE, SNAPSHOT, BACKLOG, STARTING, HISTORY, IDLE, STEADY, PEERS,
-        PEERS_ENQUEUE, PEERS_BULK,
+        PEERS_ENQUEUE, PEERS_BULK, TRIALS,
     )
 }  # fmt: skip
 """In the order in which a run goes through them: the longest last."""

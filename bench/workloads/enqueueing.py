@@ -23,6 +23,11 @@ async def pillars(bench: Bench, *, clients: int, notify: bool = True) -> Figures
     return await _insert(bench, "ours", "pillars", clients=clients, notify=notify)
 
 
+async def bare(bench: Bench, *, clients: int) -> Figures:
+    """The runtime's INSERT, prepared, without the runtime."""
+    return await _insert(bench, "trials", "pillars", clients=clients)
+
+
 async def copy(bench: Bench) -> Figures:
     """COPY, a transaction a batch."""
     return await _bulk(bench, "raw", "copy", "raw")
@@ -71,6 +76,7 @@ ENQUEUE = Workload(
     {
         "raw, 1 client": partial(raw, clients=1),
         "pillars, 1 client": partial(pillars, clients=1),
+        "the runtime's INSERT, 1 client": partial(bare, clients=1),
         "raw, 16 clients": partial(raw, clients=16),
         "pillars, 16 clients": partial(pillars, clients=16),
         "pillars, 16 clients, NOTIFY off": partial(pillars, clients=16, notify=False),

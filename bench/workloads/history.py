@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pillars.store import health, listing, queues, stats, workers
 from pillars.store.listing import Wanted
-from pillars.store.pool import Address, Session
+from pillars.store.pool import Address
+from pillars.store.session import Session
 
 from ..running import Bench, Figures, Workload
 from ..server import Database

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pillars import log
-from pillars.settings import Settings, load
+from pillars.settings import Settings, load, redaction
 
 NO_FLAGS: Mapping[str, object] = MappingProxyType({})
 
@@ -15,6 +15,7 @@ def settings_of(
 ) -> Settings:
     """The settings of a command, with the log set up; what is doubtful about them is logged. `number`: of its process in a fleet."""
     settings = load(flags=flags, command=command)
+    redaction.hide(settings)
     log.configure(level=settings.log_level, format=settings.log_format, number=number)
     for warning in settings.warnings:
         log.get("pillars.settings").warning(log.Event.SETTINGS_DOUBTFUL, warning=warning)

@@ -14,12 +14,13 @@ from pillars.cli import opening, saying
 from pillars.cli.ending import DONE, FAILED, STOPPED, Misuse, arguments
 from pillars.cli.looking import filters, said
 from pillars.cli.opening import Opened
+from pillars.cli.recording import record_after
 from pillars.errors import DatabaseTrouble, UnknownJob
 from pillars.jobs.handle import checked_id
 from pillars.store import jobs, listing, oversight, redriving
 from pillars.store.listing import Wanted
-from pillars.store.pool import Executor
 from pillars.store.rows import JobRow
+from pillars.store.session import Executor
 
 BATCH = 200  # jobs of one statement: none waits long behind it, and little is lost when it is cut
 IDS_AT_ONCE = 10_000
@@ -129,6 +130,8 @@ async def _each(act: Act, job_ids: Sequence[UUID], opened: Opened, *, as_json: b
     for job_id in job_ids:
         outcome = await _one(act, opened.database.pool, job_id)
         outcomes.append(outcome)
+        if outcome.done:
+            await record_after(opened.database.pool, f"job.{act.verb}", job_id)
         if not outcome.done:
             saying.tell(outcome.line)
         elif not as_json:
@@ -188,10 +191,16 @@ class _Bulk:
 
     async def _work(self, job_ids: Sequence[UUID], opened: Opened) -> None:
         hidden = not sys.stderr.isatty()
+        pool = opened.database.pool
         with click.progressbar(length=len(job_ids), file=sys.stderr, hidden=hidden) as bar:
             for at in range(0, len(job_ids), BATCH):
                 batch = job_ids[at : at + BATCH]
-                self.counts.update(await self.act.batch(opened.database.pool, batch))
+                counts = await self.act.batch(pool, batch)
+                # A row a batch: what was done before a Ctrl-C is written down, too.
+                await record_after(
+                    pool, f"job.{self.act.verb}", jobs=self._said().strip(), **counts
+                )
+                self.counts.update(counts)
                 bar.update(len(batch))
 
     def _said(self) -> str:

@@ -16,7 +16,8 @@ from pillars.jobs.definition import Job
 from pillars.registry import Fault, Registry
 from pillars.schedules import Schedule
 from pillars.schedules.rules import Interval
-from pillars.settings import Settings, load
+from pillars.settings import Settings, load, redaction
+from pillars.settings.redaction import masked
 from pillars.store import migrate
 
 CAUSE = re.compile(r'importing ".*?" failed: ')  # said by every module that imports the broken one
@@ -72,7 +73,9 @@ def run(*, as_json: bool) -> int:
 def _report() -> Report:
     refused: list[ConfigurationError] = []
     try:
-        report, _ = examine(load(command="check", refused=refused))
+        settings = load(command="check", refused=refused)
+        redaction.hide(settings)
+        report, _ = examine(settings)
     except ConfigurationError as error:  # of all settings, such as a file that is not TOML
         report = Report()
         refused.append(error)
@@ -97,7 +100,7 @@ def _look_at_code(settings: Settings, report: Report) -> Registry:
         cause = (CAUSE.sub("", str(fault.error)), fault.place)
         if cause not in known:
             known.add(cause)
-            report.problems.append(Problem(str(fault.error), fault.place))
+            report.problems.append(Problem(masked(str(fault.error)), fault.place))
 
     found = registry.survey(
         project=settings.project, jobs=settings.jobs, crons=settings.crons, on_fault=note

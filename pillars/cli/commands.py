@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from pillars.cli.account_commands import accounts
+from pillars.cli.audit_commands import audit
 from pillars.cli.ending import ending
 from pillars.cli.job_commands import jobs
 from pillars.cli.operations import queues, schedules, workers
@@ -111,12 +113,15 @@ def dev(*, port: str | None, yes: bool) -> int:
 @click.option(
     "--check", is_flag=True, help="Say whether the database is up to date; exit 1 where it is not."
 )
+@click.option(
+    "--roles", is_flag=True, help="Make the database's roles for pillars, and give each its rights."
+)
 @ending
-def migrate(*, plan: bool, check: bool) -> int:
+def migrate(*, plan: bool, check: bool, roles: bool) -> int:
     """Bring the database's schema up to date: the runtime's, then your app's (sql/app)."""
     from pillars.cli.migrating import run
 
-    return run(plan=plan, check=check)
+    return run(plan=plan, check=check, roles=roles)
 
 
 @main.command()
@@ -163,7 +168,7 @@ def bench(words: tuple[str, ...]) -> int:
     return run(words)
 
 
-for group in (jobs, queues, schedules, workers):
+for group in (jobs, queues, schedules, workers, accounts, audit):
     main.add_command(group)
 
 

@@ -17,6 +17,7 @@ TOPICS = {
         "git_commit_sha",
         "log_level",
         "log_format",
+        "redact",
         "loop",
     ),
     "web": ("web", "host", "port", "prefix", "token", "view_token"),

@@ -1,8 +1,10 @@
 """`app db`."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from shutil import which
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import anyio
 import click
@@ -27,7 +29,9 @@ def psql(arguments: Sequence[str]) -> int:
         )
         if program is None:
             raise ConfigurationError("psql: not found on PATH; install the Postgres client")
-        return subprocess.run([program, found.url, *arguments], check=False).returncode  # noqa: S603
+        url, secret = _apart(found.url)
+        environ = os.environ | secret
+        return subprocess.run([program, url, *arguments], env=environ, check=False).returncode  # noqa: S603
 
 
 def url() -> int:
@@ -37,6 +41,18 @@ def url() -> int:
         anyio.run(make_ready_in_dev, settings, found)
         saying.put(found.url)
     return 0
+
+
+def _apart(url: str) -> tuple[str, dict[str, str]]:
+    """A URL without its password, and the environment that tells it to psql: everybody on the machine sees a process's arguments."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return url, {}
+    user_and_password, at, place = parts.netloc.rpartition("@")
+    user, _, _ = user_and_password.partition(":")
+    return urlunsplit(parts._replace(netloc=f"{user}{at}{place}")), {
+        "PGPASSWORD": unquote(parts.password)
+    }
 
 
 def stop() -> int:

@@ -11,6 +11,7 @@ import click
 
 from pillars.cli.words import visible
 from pillars.errors import ConfigurationError, PillarsError, Unknown, UsageError
+from pillars.settings.redaction import masked
 
 P = ParamSpec("P")
 
@@ -23,7 +24,7 @@ class Misuse(click.ClickException):
     exit_code = USAGE
 
     def show(self, file: Any = None) -> None:
-        click.echo(f"app: {visible(self.message)}", file=file, err=file is None)
+        click.echo(f"app: {visible(masked(self.message))}", file=file, err=file is None)
 
 
 def ending(command: Callable[P, int]) -> Callable[P, None]:
@@ -55,9 +56,9 @@ def code_of(raised: BaseException) -> int:
     """Say what was raised, and return the exit code for it."""
     error = _ours(raised)
     if error is None:
-        click.echo("".join(traceback.format_exception(raised)), err=True, nl=False)
+        click.echo(masked("".join(traceback.format_exception(raised))), err=True, nl=False)
         return FAILED
-    click.echo(f"app: {visible(str(error))}", err=True)
+    click.echo(f"app: {visible(masked(str(error)))}", err=True)
     return USAGE if isinstance(error, ConfigurationError) else FAILED
 
 

@@ -16,6 +16,7 @@ from pillars.cli import following
 from pillars.cli.ending import arguments
 from pillars.cli.following import Made
 from pillars.cli.opening import Opened
+from pillars.cli.recording import record_after
 from pillars.codec import MAX_PAYLOAD, checks, to_json
 from pillars.codec.strict import strictly
 from pillars.durations import duration
@@ -66,6 +67,7 @@ async def _enqueue(asked: Asked, opened: Opened) -> Made:
     pool = opened.database.pool
     job = await _new_job(asked, opened)
     stored = await enqueueing.enqueue(opened.database, job)
+    await record_after(pool, "job.enqueue", stored.job_id, name=job.name, created=stored.created)
     # One that leaves no row may have ended before this look.
     row = await listing.find(pool, stored.job_id) or listing.as_stored(job, stored.job_id)
     return Made(stored, row)

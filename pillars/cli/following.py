@@ -14,6 +14,7 @@ from pillars.cli.opening import Opened
 from pillars.cli.words import pretty, visible
 from pillars.durations import duration, words
 from pillars.errors import DatabaseTrouble, UsageError
+from pillars.settings.redaction import redacted
 from pillars.store import listing, workers
 from pillars.store.rows import Enqueued, Final, JobRow
 
@@ -106,7 +107,7 @@ def _ended(made: Made, patience: timedelta, *, as_json: bool) -> int:
     match made.final.state:
         case "completed":
             if not as_json:
-                text = pretty(made.final.result or "null")
+                text = pretty(redacted(made.final.result or "null"))
                 saying.lines(map(visible, text.split("\n")))
             return DONE
         case "unknown":

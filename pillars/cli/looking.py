@@ -60,7 +60,9 @@ def filters(*, state: str | None, name: str | None, queue: str | None, tag: str 
             state=state,
             name=None if name is None else options.checked_name(name, "--name"),
             queue=None if queue is None else options.checked_name(queue, "--queue"),
-            tag=None if tag is None else options.checked_text(tag, "--tag", longest=200),
+            tag=None
+            if tag is None
+            else options.checked_text(tag, "--tag", longest=options.LONGEST_TAG),
         )
 
 
@@ -170,7 +172,7 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
     yield "worker", _worker(seen)
     yield "lock token", "" if job.lock_token is None else str(job.lock_token)
     yield "unique key", job.unique_key or ""
-    yield "tags", ", ".join(job.tags or ())
+    yield "tags", ", ".join(map(str, job.tags or ()))  # a hand may have put anything there
     yield "parent", "" if job.parent_id is None else str(job.parent_id)
     yield "trace", job.trace or ""
     yield "context", job.context or ""

@@ -9,7 +9,7 @@ import anyio
 from pillars import log
 from pillars.cli.postgres import Postgres, make_ready, postgres
 from pillars.jobs.connected import using
-from pillars.settings import Settings, load
+from pillars.settings import Settings, load, redaction
 from pillars.store.database import Database
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ def run(work: Callable[[Opened], Awaitable[T]], *, command: str) -> T:
     In dev the database is started and migrated first; in production a schema that is behind is a `SchemaError`.
     """
     settings = load(command=command)
+    redaction.hide(settings)
     log.configure_later(level=settings.log_level, format=settings.log_format)
     with postgres(settings) as found:
         return anyio.run(_within, work, settings, found)

@@ -9,6 +9,7 @@ from pillars.cli import following, opening, saying
 from pillars.cli.ending import DONE, FAILED, arguments
 from pillars.cli.following import Made
 from pillars.cli.opening import Opened
+from pillars.cli.recording import record, record_after
 from pillars.cli.tables import Cell, Column
 from pillars.durations import words
 from pillars.errors import Unknown
@@ -16,8 +17,9 @@ from pillars.jobs.enqueuing import new_id
 from pillars.jobs.options import checked_name
 from pillars.moments import age, span
 from pillars.store import listing, oversight, queues, schedules, workers
-from pillars.store.pool import Executor
+from pillars.store.pool import Pool
 from pillars.store.rows import Listed, ProcessRow, Queue
+from pillars.store.session import Executor
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -110,7 +112,7 @@ def pause_queues(names: Sequence[str], *, as_json: bool) -> int:
     """Let no worker claim from these queues."""
     return _each(
         names,
-        "queue",
+        "queue.pause",
         _pause_queue,
         lambda queue: f"{queue.name} paused; what runs goes on",
         as_json=as_json,
@@ -120,18 +122,20 @@ def pause_queues(names: Sequence[str], *, as_json: bool) -> int:
 def resume_queues(names: Sequence[str], *, as_json: bool) -> int:
     """Let workers claim from these queues again."""
     return _each(
-        names, "queue", _resume_queue, lambda queue: f"{queue.name} resumed", as_json=as_json
+        names, "queue.resume", _resume_queue, lambda queue: f"{queue.name} resumed", as_json=as_json
     )
 
 
 def pause_schedules(names: Sequence[str], *, as_json: bool) -> int:
     """Stop the ticks of these schedules."""
-    return _each(names, "schedule", _pause, lambda one: f"{one.name} paused", as_json=as_json)
+    return _each(names, "schedule.pause", _pause, lambda one: f"{one.name} paused", as_json=as_json)
 
 
 def resume_schedules(names: Sequence[str], *, as_json: bool) -> int:
     """Let these schedules tick again."""
-    return _each(names, "schedule", _resume, lambda one: f"{one.name} resumed", as_json=as_json)
+    return _each(
+        names, "schedule.resume", _resume, lambda one: f"{one.name} resumed", as_json=as_json
+    )
 
 
 def run_schedule(name: str, *, wait: str | None, as_json: bool) -> int:
@@ -180,23 +184,25 @@ async def _resume(executor: Executor, name: str) -> Listed:
 async def _run(name: str, opened: Opened) -> Made:
     pool = opened.database.pool
     stored = await schedules.run_now(pool, name, new_id())
+    await record_after(pool, "schedule.run", name, job_id=stored.job_id, created=stored.created)
     return Made(stored, await listing.find(pool, stored.job_id))
 
 
 def _each(
     names: Sequence[str],
-    thing: str,
+    action: str,
     act: Callable[[Executor, str], Awaitable[R]],
     told: Callable[[R], str],
     *,
     as_json: bool,
 ) -> int:
     """Do it to each, whatever became of the one before; 1 where one is not there."""
+    thing = action.partition(".")[0]
     with arguments():
         checked = [checked_name(name, thing) for name in dict.fromkeys(names)]
 
     async def work(opened: Opened) -> list[R | Unknown]:
-        return [await _tried(act, opened.database.pool, name) for name in checked]
+        return [await _tried(act, opened.database.pool, name, action) for name in checked]
 
     answers = opening.run(work, command=f"{thing}s")
     rows = [one for one in answers if not isinstance(one, Unknown)]
@@ -211,12 +217,16 @@ def _each(
 
 
 async def _tried(
-    act: Callable[[Executor, str], Awaitable[R]], executor: Executor, name: str
+    act: Callable[[Executor, str], Awaitable[R]], pool: Pool, name: str, action: str
 ) -> R | Unknown:
+    """Do it and write it down, both or neither."""
     try:
-        return await act(executor, name)
+        async with pool.session() as session, session.transaction():
+            row = await act(session, name)
+            await record(session, action, name)
     except Unknown as error:
         return error
+    return row
 
 
 # --- rows ---------------------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 from pillars import log
 from pillars.errors import ConfigurationError, DatabaseTrouble, Trouble
 from pillars.settings import Settings
+from pillars.settings.hosts import named_hosts
 from pillars.store import diagnosis, migrate
 from pillars.store.diagnosis import Identity
 from pillars.store.migrate import Migration
@@ -18,7 +18,7 @@ from pillars.store.pool import Address, Revive
 if TYPE_CHECKING:
     from pillars.embedded import Cluster
 
-LOCAL = {"", "localhost", "127.0.0.1", "::1"}
+LOCAL = {"localhost", "127.0.0.1", "::1"}
 MISSING = (
     "DATABASE_URL is not set, and production has no Postgres of its own; "
     "set DATABASE_URL=postgresql://user:password@host/name, or PILLARS_ENV=dev to use the embedded one"
@@ -115,13 +115,4 @@ async def make_ready_in_dev(settings: Settings, found: Postgres) -> None:
 
 def is_local(url: str) -> bool:
     """Whether a URL leads nowhere but to this machine."""
-    return _hosts(url) <= LOCAL
-
-
-def _hosts(url: str) -> set[str]:
-    """Every host that a URL may lead to, as libpq and asyncpg read it: in its query, too, and else from PGHOST."""
-    parts = urlsplit(url)
-    named = [parts.hostname or "", *parse_qs(parts.query).get("host", [])]
-    hosts = {host for one in named for host in one.split(",") if host}
-    hosts = hosts or set(os.environ.get("PGHOST", "").split(","))
-    return {"localhost" if host.startswith("/") else host for host in hosts}
+    return all(host.startswith("/") or host in LOCAL for host in named_hosts(url))

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from pillars.cli.tables import Cell, Column, paint, table
-from pillars.cli.words import visible
+from pillars.cli.words import pretty, visible
+from pillars.settings.redaction import masked
 
 OF_STATES = {
     "completed": "green", "running": "cyan", "failed": "red", "expired": "red", "cancelled": "dim",
@@ -29,13 +30,11 @@ def put(text: str | bytes, *, err: bool = False, color: bool | None = None) -> N
 
 def document(content: object) -> None:
     """One JSON document on stdout, by itself; indented for eyes, on one line for programs."""
-    import msgspec
-
     from pillars.codec import to_json
 
     written = to_json(content)
     if sys.stdout.isatty():
-        put("\n".join(map(visible, msgspec.json.format(written).decode().split("\n"))))
+        put("\n".join(map(visible, pretty(written.decode()).split("\n"))))
     else:
         put(written)
 
@@ -61,7 +60,7 @@ def rows(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> None:
 def tell(text: str) -> None:
     """A line for people, on stderr."""
     _never_fail(sys.stderr)
-    put(visible(text), err=True)
+    put(visible(masked(text)), err=True)
 
 
 def coloured() -> bool:

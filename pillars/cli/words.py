@@ -35,10 +35,13 @@ def cut(text: str, room: int, *, keep_end: bool = False) -> str:
 
 
 def pretty(text: str) -> str:
-    """JSON with two spaces a level and its numbers as they are."""
+    """JSON with two spaces a level and its numbers as they are; on one line where it nests too deep to be laid out."""
     import msgspec
 
-    return msgspec.json.format(text, indent=2)
+    try:
+        return msgspec.json.format(text, indent=2)
+    except RecursionError:
+        return text
 
 
 def _is_shown(one: str) -> bool:

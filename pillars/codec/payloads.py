@@ -15,6 +15,7 @@ from pillars.codec.checks import Misfit, key_step
 from pillars.codec.fit import Fit, fit
 from pillars.codec.plain import one_line, plain, unplain
 from pillars.errors import DefinitionError, PayloadError
+from pillars.settings.redaction import is_secret
 
 __all__ = ["MAX_PAYLOAD", "WARN_PAYLOAD", "PayloadCodec", "ValueCodec", "large"]
 
@@ -86,6 +87,8 @@ class PayloadCodec:
         return found
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if not kwargs and len(args) == len(self._ordered) == len(self._parameters):
+            return dict(zip(self._ordered, args, strict=True))
         if len(args) > len(self._ordered):
             raise self._misuse(
                 f"takes at most {len(self._ordered)} arguments by position, got {len(args)}"
@@ -287,6 +290,7 @@ def _refusal(root: str, misfit: Misfit) -> PayloadError:
 
 
 _MESSAGE = re.compile(r"(?P<said>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
+_WORDS = re.compile(r"[^\W\d][\w-]*")
 _MISSING = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 
@@ -310,4 +314,6 @@ def _explained(error: Exception, root: str, stranger: Callable[[str], str] | Non
         if named := pattern.fullmatch(said):
             return f"{place}{key_step(named['name'])}: {meaning}"
     said = one_line(said.replace("`", ""))
+    if not said.startswith("Expected ") and any(map(is_secret, _WORDS.findall(f"{path} {said}"))):
+        said = "does not fit, and is not shown"  # what is said of a value may quote it
     return f"{one_line(place)}: {said[:1].lower()}{said[1:]}"

@@ -4,6 +4,7 @@ import datetime as dt
 import decimal
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,18 +14,20 @@ from pillars.errors import PayloadError
 __all__ = ["clean_text", "from_json", "is_model", "one_line", "plain", "to_json", "unplain"]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_BEYOND = 2_000  # characters behind a cut that tell what stands before it: no secret that we know is longer
 _ONE_LINE = 300  # characters of a foreign error's message: enough to act on, short enough for a log
 
 
-def clean_text(text: str, *, limit: int = 64_000) -> str:
+def clean_text(text: str, *, limit: int = 64_000, hide: Callable[[str], str] | None = None) -> str:
     """Make any text storable: NUL and lone surrogates become U+FFFD; past `limit` characters it is cut.
 
-    What is returned is never longer than `limit`, the note about the cut included.
+    What is returned is never longer than `limit`, the note about the cut included. `hide` takes secrets out before the cut may
+    leave half of one.
     """
-    kept = text[:limit]
+    kept = text[:limit] if hide is None else hide(text[: limit + _BEYOND])[:limit]
     if len(text) > limit:
         note = f"… [cut, {len(text):,} characters in all]"
-        kept = text[: max(limit - len(note), 0)] + note[:limit]
+        kept = kept[: max(limit - len(note), 0)] + note[:limit]
     return _UNSTORABLE.sub("\ufffd", kept)
 
 

@@ -16,13 +16,12 @@ from pillars.service.presence import appear
 from pillars.service.process import Process
 from pillars.settings import Settings
 from pillars.store import schedules as store, workers
-from pillars.store.pool import Session
 from pillars.store.schedules import SERVER_TIMEOUT
+from pillars.store.session import Session
 
 LOCK_TIMEOUT = timedelta(
     seconds=1
 )  # somebody's open transaction holds up one tick, and that no longer
-LOST_PROBES = 3  # TCP keepalives without an answer
 
 
 class Leader:
@@ -117,18 +116,13 @@ class Leader:
 
 
 def _server_settings(settings: Settings) -> dict[str, str]:
-    """What makes the server end the session of a leader that is frozen or out of reach."""
-    idle = settings.leader_idle
-    probe = str(max(1, round(idle.total_seconds() / (LOST_PROBES + 1))))
+    """What makes the server end the session of a leader that is frozen or out of reach, beside what holds of every connection."""
     return {
         "application_name": "pillars leader",
-        "idle_session_timeout": _ms(idle),
+        "idle_session_timeout": _ms(settings.leader_idle),
         "idle_in_transaction_session_timeout": _ms(settings.leader_read),
         "lock_timeout": _ms(LOCK_TIMEOUT),
         "statement_timeout": _ms(SERVER_TIMEOUT),
-        "tcp_keepalives_idle": probe,
-        "tcp_keepalives_interval": probe,
-        "tcp_keepalives_count": str(LOST_PROBES),
     }
 
 

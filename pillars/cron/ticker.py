@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from pillars import log
+from pillars.codec import clean_text
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.schedules.deciding import Decision, decide
 from pillars.service.tally import Tally
 from pillars.service.telling import tell_swept
 from pillars.settings import Settings
+from pillars.settings.redaction import masked
 from pillars.store import locks, schedules as store
-from pillars.store.pool import Session
 from pillars.store.rows import Due, Ticked
 from pillars.store.schedules import Turn
+from pillars.store.session import Session
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -35,6 +37,7 @@ SWEEP_AGAIN = 60.0  # seconds after a sweep that failed: it must not hold up the
 PRUNE_EVERY = 3600.0  # seconds
 MANY_PRUNED = 5000  # of the 10,000 that one statement looks at: more is left
 KEEP_TICKS = timedelta(days=30)
+LONGEST_ERROR = 2_000  # characters, as of a job's
 NEVER = float("-inf")
 TOLD = {
     "enqueued": log.Event.CRON_TICKED,
@@ -178,6 +181,7 @@ class Ticker:
 
     async def _failed(self, due: Due, error: str) -> Taken:
         """Note and tell why, once per change; the schedule is tried again later."""
+        error = clean_text(error, limit=LONGEST_ERROR, hide=masked)
         if await store.fail(self._session, due, error):
             _log().warning(log.Event.SCHEDULE_FAILED, schedule=due.name, error=error)
         return self._defer(due)

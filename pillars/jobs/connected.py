@@ -8,6 +8,7 @@ from typing import Any
 from pillars.errors import NotConnected
 from pillars.settings import load
 from pillars.store.database import Database
+from pillars.store.session import APPLICATION_COMMIT
 
 _of_process: list[Callable[[], Database]] = []
 _of_task: ContextVar[Database] = ContextVar("pillars_database")
@@ -94,7 +95,8 @@ async def connection() -> AsyncIterator[Any]:
     pool = current().pool
     async with pool.session(patiently=True) as session:
         try:
-            async with session.transaction():
+            async with session.transaction(committing=APPLICATION_COMMIT):
+                await session.lend_names()
                 yield session.connection
         finally:
             await session.reset()

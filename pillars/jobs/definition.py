@@ -271,7 +271,9 @@ def _define(function: Callable[..., Any], name: str | None, rules: Rules) -> Job
     module = function.__module__.replace("__main__", "main")
     _refuse_second(function)
     with checks.declaring():
-        named = checks.checked_name(name or f"{module}.{function.__name__}", "job name")
+        named = checks.checked_name(
+            f"{module}.{function.__name__}" if name is None else name, "job name"
+        )
     return Job(function, name=named, rules=rules)
 
 

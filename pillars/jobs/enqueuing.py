@@ -136,7 +136,8 @@ async def enqueue_many(calls: Iterable[Call[R]], *, connection: Any = None) -> l
     Returns their handles in order; where a unique key is held already, or comes twice, the handle is the first's.
     `connection` is an open connection or session in whose transaction they are stored, as for `configure`. Raises `PayloadError`
     for arguments that do not fit, where `calls` makes them as it goes, `UsageError` for a call that has a connection of its own,
-    `NotConnected` outside `app` and `connect()`, and `DatabaseTrouble`; then none is stored.
+    `NotConnected` outside `app` and `connect()`, and `DatabaseTrouble`; then none is stored, but where `may_have_happened` is true of the
+    trouble: then all are, or none.
     """
     listed = list(calls)
     if not listed:

@@ -35,6 +35,8 @@ def checked_id(value: "str | UUID") -> UUID:
 class Handle(Generic[R]):
     """One enqueued job: its state, its result, its end."""
 
+    __slots__ = ("__weakref__", "_id", "_job")
+
     def __init__(self, job: "Job[..., R]", job_id: UUID) -> None:
         self._job = job
         self._id = job_id

@@ -13,6 +13,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}", re.ASCII)
 EARLIEST, LATEST = 2000, 2200  # years; the schema holds them too
 NO_TIMEOUT = timedelta(0)  # how the table says "none"
 MOST_ATTEMPTS = 1000
+LOWEST, HIGHEST = -(2**31), 2**31 - 1  # of a priority: int4
+LONGEST_TEXT = 10_000  # bytes
+LONGEST_TAG = 200  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def checked_whole(value: object, what: str, lowest: int, highest: int) -> int:
 
 
 def checked_priority(value: object) -> int:
-    return checked_whole(value, "priority", -(2**31), 2**31 - 1)
+    return checked_whole(value, "priority", LOWEST, HIGHEST)
 
 
 def checked_attempts(value: object) -> int:
@@ -96,7 +99,7 @@ def checked_time(value: object, what: str = "run_at") -> datetime:
     return value
 
 
-def checked_text(value: object, what: str, *, longest: int = 10_000) -> str:
+def checked_text(value: object, what: str, *, longest: int = LONGEST_TEXT) -> str:
     """Text that Postgres can store."""
     if not isinstance(value, str):
         raise UsageError(f"{what}: expected text, got {type(value).__name__}")
@@ -117,7 +120,7 @@ def checked_tags(value: Iterable[str]) -> tuple[str, ...]:
         raise UsageError(
             f'tags: expected a list of texts, got the text "{value[:40]}"; write [{value[:40]!r}]'
         )
-    tags = tuple(checked_text(tag, "tags", longest=200) for tag in value)
+    tags = tuple(checked_text(tag, "tags", longest=LONGEST_TAG) for tag in value)
     if len(tags) > 20:
         raise UsageError(f"tags: expected at most 20, got {len(tags)}")
     return tags

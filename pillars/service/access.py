@@ -1,12 +1,10 @@
 """Who may use the API, the dashboard and the metrics: bearers of a token, or, where none is set, this very machine."""
 
-import base64
-import binascii
 import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
 
 from pillars.service.farewell import Scope
@@ -19,52 +17,69 @@ READING = {"GET", "HEAD", "OPTIONS"}  # these change nothing (RFC 9110, section 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?", re.ASCII)
 SET_A_TOKEN = "no token is set: set PILLARS_TOKEN, or ask from this machine a server that is bound to it (HOST or PILLARS_HEALTH_HOST 127.0.0.1)"  # noqa: S105
 ASK_WITH_A_TOKEN = "expected the header Authorization: Bearer with the value of PILLARS_TOKEN or PILLARS_VIEW_TOKEN"  # noqa: S105
-LOG_IN = (
-    "expected the value of PILLARS_TOKEN or PILLARS_VIEW_TOKEN as the password, with any user name"
-)
-BEARER = "Bearer"
-BASIC = 'Basic realm="Three Pillars", charset="UTF-8"'
+ANOTHER_SITE = "a page of another site asked for this"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, as the audit trail calls them."""
+
+    actor: str
+    operates: bool
+    session: bytes | None = None
+    """The digest of the login by which they ask, where they do."""
+
+
+OPERATOR = Caller("PILLARS_TOKEN", operates=True)
+VIEWER = Caller("PILLARS_VIEW_TOKEN", operates=False)
+LOOPBACK = Caller("loopback", operates=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     status: int
     detail: str
-    challenge: str = BEARER
-    """How to ask again, of a 401."""
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"www-authenticate": self.challenge} if self.status == 401 else {}
+        return {"www-authenticate": "Bearer"} if self.status == 401 else {}
 
 
-def refusal(
-    settings: Settings, scope: Scope, *, bound: str, browsers: bool = False
-) -> Refusal | None:
-    """Why a request may not pass, by a server bound to the host `bound`; None where it may.
-
-    `browsers` may send the token as the password of HTTP Basic, too. Where none is set they are not asked for one.
-    """
+def caller(settings: Settings, scope: Scope, *, bound: str) -> Caller | None:
+    """Who asks a server bound to the host `bound`, by what the request itself shows; None where it shows nothing that counts."""
     headers: Headers = scope["headers"]
+    if not has_tokens(settings):
+        return LOOPBACK if is_loopback(bound) and is_local(headers) else None
+    if bears(headers, settings.token):
+        return OPERATOR
+    return VIEWER if bears(headers, settings.view_token) else None
+
+
+def refusal(settings: Settings, scope: Scope, asking: Caller | None) -> Refusal | None:
+    """Why a request of theirs may not pass; None where it may."""
     changes = scope["method"] not in READING
-    if settings.token is None and settings.view_token is None:
-        if not (is_loopback(bound) and is_local(headers)):
-            return Refusal(401, SET_A_TOKEN)
-    elif not bears(headers, settings.token, browsers=browsers):
-        if not bears(headers, settings.view_token, browsers=browsers):
-            return Refusal(401, LOG_IN, BASIC) if browsers else Refusal(401, ASK_WITH_A_TOKEN)
-        if changes:
-            return Refusal(403, "PILLARS_VIEW_TOKEN only reads; this needs PILLARS_TOKEN")
-    if changes and is_cross_site(headers):
-        return Refusal(403, "a page of another site asked for this")
+    if asking is None:
+        return Refusal(401, ASK_WITH_A_TOKEN if has_tokens(settings) else SET_A_TOKEN)
+    if changes and not asking.operates:
+        return only_reads(asking)
+    return cross_site(scope)
+
+
+def only_reads(asking: Caller) -> Refusal:
+    """Why somebody may not do what takes more than reading."""
+    otherwise = " or an account that operates" if asking.session else ""
+    return Refusal(403, f"this needs PILLARS_TOKEN{otherwise}; {asking.actor} only reads")
+
+
+def cross_site(scope: Scope) -> Refusal | None:
+    """Why a request that changes something may not pass, whoever makes it."""
+    if scope["method"] not in READING and is_cross_site(scope["headers"]):
+        return Refusal(403, ANOTHER_SITE)
     return None
 
 
-def may_operate(settings: Settings, scope: Scope, *, browsers: bool = False) -> bool:
-    """Whether a request that may read may change things as well."""
-    if settings.token is None and settings.view_token is None:
-        return True
-    return bears(scope["headers"], settings.token, browsers=browsers)
+def has_tokens(settings: Settings) -> bool:
+    return settings.token is not None or settings.view_token is not None
 
 
 def given(headers: Headers, name: str) -> list[str]:
@@ -73,38 +88,29 @@ def given(headers: Headers, name: str) -> list[str]:
     return [value.decode("latin-1") for key, value in headers if key.lower() == wanted]
 
 
-def bears(headers: Headers, token: str | None, *, browsers: bool = False) -> bool:
+def bears(headers: Headers, token: str | None) -> bool:
     """Whether the request bears this token, compared in a time that tells nothing about it."""
     said = given(headers, "authorization")
     if token is None or len(said) != 1:
         return False
     scheme, _, value = said[0].partition(" ")
-    match scheme.lower():
-        case "bearer":
-            return hmac.compare_digest(value.strip().encode(), token.encode())
-        case "basic" if browsers:
-            return hmac.compare_digest(password(value.strip()), token.encode())
-    return False
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        value.strip().encode(), token.encode()
+    )
 
 
-def without_password(settings: Settings, headers: Headers) -> Headers:
-    """The headers without our tokens as passwords, which browsers send to every path of an origin once one was asked for there."""
-    return [one for one in headers if not _is_our_password(settings, one)]
+def address(scope: Scope) -> str | None:
+    """Where a request comes from: the other end of the connection, or what a proxy that FORWARDED_ALLOW_IPS lists says of it.
 
-
-def _is_our_password(settings: Settings, header: tuple[bytes, bytes]) -> bool:
-    if header[0].lower() != b"authorization" or header[1][:6].lower() != b"basic ":
-        return False
-    tokens = (settings.token, settings.view_token)
-    return any(bears([header], token, browsers=True) for token in tokens)
-
-
-def password(credentials: str) -> bytes:
-    """The password of HTTP Basic's credentials (RFC 7617); empty, which no token is, where they are none."""
+    uvicorn has put that into the scope; no header is read here.
+    """
+    client = scope.get("client")
     try:
-        return base64.b64decode(credentials, validate=True).partition(b":")[2]
-    except (binascii.Error, ValueError):
-        return b""
+        found = ip_address(client[0] if client else "")
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)
 
 
 def is_local(headers: Headers) -> bool:

@@ -11,7 +11,7 @@ import anyio
 
 from pillars.codec import to_json
 from pillars.errors import DatabaseTrouble
-from pillars.service.access import Refusal, refusal
+from pillars.service.access import Refusal, caller, refusal
 from pillars.service.farewell import ASGIApp, Receive, Scope, Send
 from pillars.service.process import Process
 from pillars.service.replying import refuse, reply
@@ -101,7 +101,8 @@ class HealthApp:
     def _refusal(self, path: str, scope: Scope) -> Refusal | None:
         if path in ROUTES or self._settings.metrics == "open":
             return None
-        return refusal(self._settings, scope, bound=self._settings.health_host)
+        asking = caller(self._settings, scope, bound=self._settings.health_host)
+        return refusal(self._settings, scope, asking)
 
 
 def health_app(process: Process) -> HealthApp:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 from pillars.service.exposition import Family, Kind, Samples
@@ -40,6 +41,8 @@ class Seen:
     vitals: Vitals
     queues: Sequence[Queue]
     schedules: Sequence[Listed]
+    unswept: timedelta = timedelta(0)
+    """For how long the oldest expired lock has waited for a sweep."""
 
 
 def _alone(value: float) -> Samples:
@@ -240,6 +243,11 @@ OF_DATABASE: tuple[Metric[Seen], ...] = (
         "pillars_leader_present", "gauge", (),
         "1 where a cron process leads.",
         lambda seen: _alone(seen.vitals.leader is not None),
+    ),
+    Metric(
+        "pillars_oldest_expired_lock_seconds", "gauge", (),
+        "For how long the oldest expired lock has waited for a sweep; 0 where none has expired.",
+        lambda seen: _alone(seen.unswept.total_seconds()),
     ),
     Metric(
         "pillars_schedules", "gauge", ("paused",),

@@ -1,4 +1,4 @@
-"""Pruning: removing days of history that are older than people asked to keep; every worker and cron does it."""
+"""Pruning: removing days of history that are older than people asked to keep, and old rows about people; every worker and cron does it."""
 
 import random
 from collections import Counter
@@ -9,7 +9,7 @@ from pillars import log
 from pillars.errors import DatabaseTrouble
 from pillars.service.process import Process
 from pillars.service.surviving import Outage
-from pillars.store import history
+from pillars.store import audit, history
 
 # Seconds. Days grow old one a day, so an hour is often enough; many processes that boot at once do not begin at once.
 FIRST_LEAST, FIRST_MOST = 60.0, 600.0
@@ -55,6 +55,8 @@ class Pruner:
                     gone[step.history] += step.removes
                 else:
                     blocked.add(step.history)
+            while await audit.prune(session) >= audit.BATCH:
+                pass  # as often as there is a whole batch
         finally:
             with anyio.CancelScope(shield=True):
                 await session.close()

@@ -12,9 +12,9 @@ from pillars.service.farewell import Receive, Scope, Send
 from pillars.service.metrics import Seen, families
 from pillars.service.process import Process
 from pillars.service.replying import reply
-from pillars.store import health, queues, schedules
-from pillars.store.pool import Session
+from pillars.store import diagnosis, health, queues, schedules
 from pillars.store.rows import Queue
+from pillars.store.session import Session
 
 FRESH = 5.0  # seconds; several scrapers, or an eager one, cost one look in this time
 PATIENCE = 5.0  # seconds for a look; Prometheus itself gives up after 10
@@ -49,7 +49,8 @@ class Metrics:
                 session = await self._process.database.address.connect()
                 try:
                     vitals, ticking = await health.vitals(session), await schedules.listed(session)
-                    return Seen(vitals, await _queues(session), ticking)
+                    expired = await diagnosis.expired(session, longer_than=timedelta(0))
+                    return Seen(vitals, await _queues(session), ticking, expired.late)
                 finally:
                     await session.close()
         except (DatabaseTrouble, TimeoutError):

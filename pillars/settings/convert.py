@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 from pillars.durations import duration, words
 from pillars.errors import ConfigurationError, UsageError
+from pillars.settings.hosts import WRITES, attributes_of, hosts_of
+from pillars.settings.redaction import USUAL
 
 __all__ = [
     "Convert",
@@ -20,6 +21,7 @@ __all__ = [
     "length",
     "masked_url",
     "matching",
+    "names",
     "path",
     "prefix",
     "queues",
@@ -140,6 +142,23 @@ def secret(value: object, what: str) -> str:
     )
 
 
+def names(value: object, what: str) -> tuple[str, ...]:
+    """Read "password,iban" or a list of such names; "default" stands for the usual ones, "none" alone for no name."""
+    said = value.split(",") if isinstance(value, str) else value
+    if not isinstance(said, list | tuple):
+        raise _expected(what, 'names such as "default,iban", or none', value)
+    found: dict[str, None] = {}
+    for one in said:
+        name = text(one, what).strip()
+        if name == "default":
+            found |= dict.fromkeys(USUAL)
+        elif re.search(r"\w", name):
+            found[name] = None
+        elif name:
+            raise _expected(what, 'names such as "default,iban", or none', name)
+    return () if list(found) == ["none"] else tuple(found)
+
+
 def queues(value: object, what: str) -> tuple[tuple[str, int | None], ...]:
     """Read "mail:5,default", a list of such parts, or a table of names and slots.
 
@@ -191,7 +210,6 @@ def _parted(part: str, what: str) -> tuple[str, str | None]:
 
 _SCHEMES = {"postgres", "postgresql"}
 _OTHERS = {"mysql", "mariadb", "sqlite", "oracle", "mssql", "mongodb", "redis", "http", "https"}
-_ONE_LINE = re.compile(r"[^\0\n\r]*")
 _WORD = re.compile(r"((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]*)", re.IGNORECASE)
 
 
@@ -209,10 +227,10 @@ def masked_url(url: str) -> str:
 
 
 def database_url(value: object, what: str) -> str:
-    """A URL of Postgres, as libpq reads it; SQLAlchemy's `postgresql+driver://` is taken as meant."""
+    """A URL of Postgres, of one server or several, as libpq reads it; SQLAlchemy's `postgresql+driver://` is taken as meant."""
     found = value.strip() if isinstance(value, str) else ""
-    if not isinstance(value, str) or not _ONE_LINE.fullmatch(found):
-        got = "several lines" if isinstance(value, str) else type(value).__name__
+    if not isinstance(value, str) or not found.isprintable():
+        got = "line ends or control characters" if isinstance(value, str) else type(value).__name__
         raise ConfigurationError(f"{what}: expected a URL on one line, got {got}")
     scheme, mark, rest = found.partition("://")
     dialect = scheme.partition("+")[0].lower()
@@ -223,11 +241,18 @@ def database_url(value: object, what: str) -> str:
         raise ConfigurationError(
             f"{what}: expected postgresql://user:password@host/database, got {got}"
         )
+    url = f"{dialect}://{rest}"
     try:
-        _ = urlsplit(f"{dialect}://{rest}").port
+        servers = hosts_of(url)
     except ValueError:
         raise ConfigurationError(
             f"{what}: host and port cannot be told apart in {masked_url(found)}; "
-            "escape @ : / ? # in the password, as %40 %3A %2F %3F %23"
+            "escape @ : / ? # in the password, as %40 %3A %2F %3F %23, and give no port, one, or one for each host"
         ) from None
-    return f"{dialect}://{rest}"
+    attributes = attributes_of(url)
+    if attributes not in {None, *WRITES} and (attributes != "any" or len(servers) > 1):
+        raise ConfigurationError(
+            f"{what}: target_session_attrs={shown(attributes)} may lead to a standby, and every process writes; "
+            "set it to read-write"
+        )
+    return url

@@ -10,6 +10,7 @@ from typing import Any
 from pillars.errors import ConfigurationError
 from pillars.settings import convert, values
 from pillars.settings.convert import NAME, Convert, length, whole
+from pillars.settings.redaction import USUAL
 
 __all__ = ["ENV", "PROJECT", "SPECS", "Found", "Spec", "uvloop_is_here"]
 
@@ -115,6 +116,7 @@ SPECS = (
         _constant(values.LOG_FORMAT),
         "LOG_FORMAT",
     ),
+    Spec("redact", convert.names, _constant(USUAL)),
     Spec("git_commit_sha", convert.text, _NONE, "GIT_COMMIT_SHA"),
     Spec("queues", convert.queues, _constant(values.QUEUES)),
     Spec("processes", whole(1, 100), _constant(values.PROCESSES)),

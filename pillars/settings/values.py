@@ -82,6 +82,8 @@ class Settings:
     port: int
     log_level: Literal["debug", "info", "warning", "error", "critical"]
     log_format: Literal["auto", "console", "json"]
+    redact: tuple[str, ...]
+    """Values under these names are not shown: arguments, results, fields of the log."""
     git_commit_sha: str | None
     queues: QueueSlots
     processes: int
@@ -176,6 +178,8 @@ def _described(name: str, value: object) -> str:
             return "-"
         case timedelta():
             return words(value)
+        case tuple() if name == "redact":
+            return ",".join(value) or "none"
         case tuple():
             return ",".join(_lane(name, slots) for name, slots in value) or "all"
         case str() if name in {"token", "view_token"}:

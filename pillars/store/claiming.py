@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from msgspec import Struct
-
-from pillars.store.pool import Executor
-from pillars.store.rows import ClaimRow, Lane
+from pillars.store.rows import Claimed, ClaimRow, Lane
+from pillars.store.session import Executor
 from pillars.store.statements import Statement
 
 CLAIM = Statement("jobs/claim", ClaimRow)
@@ -33,24 +31,6 @@ class Demand:
     def limited(self) -> bool:
         """Whether a short claim may have left due jobs for want of their queue's slots."""
         return any(free is not None for free in (self.queues or {}).values())
-
-
-class Claimed(Struct, frozen=True, gc=False):
-    """A job that is ours until its lock expires."""
-
-    job_id: UUID
-    lock_token: int
-    name: str
-    queue: str
-    priority: int
-    run_at: datetime
-    payload: str
-    context: str | None
-    attempt: int
-    max_attempts: int | None
-    tags: tuple[str, ...]
-    locked_at: datetime
-    deadline_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +124,8 @@ async def lanes(executor: Executor, demand: Demand, places: Places) -> list[Lane
 
 
 def _claim(rows: Sequence[ClaimRow]) -> Claim:
-    counted, *taken = rows
-    jobs = [_claimed(row) for row in taken]
+    counted = rows[0]
+    jobs: list[Claimed] = [*rows[1:]]
     picked, now, took = counted.picked or 0, counted.now, counted.took or timedelta(0)
     next_in = None if counted.next_run_at is None or now is None else counted.next_run_at - now
     return Claim(jobs, next_in, len(jobs) < picked, now, took)
-
-
-def _claimed(row: ClaimRow) -> Claimed:
-    return Claimed(
-        row.job_id, row.lock_token, row.name, row.queue, row.priority, row.run_at, row.payload, row.context,  # type: ignore[arg-type]
-        row.attempt, row.max_attempts, tuple(row.tags) if row.tags else (), row.locked_at, row.deadline_at,  # type: ignore[arg-type]
-    )  # fmt: skip

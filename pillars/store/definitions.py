@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import msgspec
 
-from pillars.store.pool import Executor
 from pillars.store.rows import Defined
+from pillars.store.session import Executor
 from pillars.store.statements import Statement
 
 DEFINE = Statement("definitions/define", Defined)

@@ -9,10 +9,9 @@ from uuid import uuid4
 import anyio
 
 from pillars.store.health import FRESH
-from pillars.store.pool import Executor, Session
 from pillars.store.rows import Now, Yes
+from pillars.store.session import Executor, Session
 from pillars.store.statements import Statement
-from pillars.store.trouble import told
 
 ROUND_TRIPS = 5
 ECHO_PATIENCE = 2.0  # seconds that a notification may take
@@ -62,7 +61,7 @@ class Role:
     name: str
     schema_is_there: bool
     may_create: bool
-    owns_history: bool
+    may_work: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +195,13 @@ async def echo(direct: Session, through: Executor) -> timedelta | None:
     def hear(*_: object) -> None:
         heard.set()
 
-    with told():
-        await direct.connection.add_listener(channel, hear)
+    await direct.listen(channel, hear)
     began = time.perf_counter()
     await through.rows(ECHO, channel)
     with anyio.move_on_after(ECHO_PATIENCE):
         await heard.wait()
     if not direct.closed:
-        with told():
-            await direct.connection.remove_listener(channel, hear)
+        await direct.unlisten(channel, hear)
     return timedelta(seconds=time.perf_counter() - began) if heard.is_set() else None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,9 @@ import msgspec
 from pillars.errors import DatabaseTrouble
 from pillars.store.borrowed import Borrowed, BorrowedNow
 from pillars.store.database import Database
-from pillars.store.inserting import ENQUEUE_MANY, columns, parameters, wake
-from pillars.store.pool import Session
+from pillars.store.inserting import ENQUEUE_MANY, columns, parameters, repeated, wake
 from pillars.store.rows import Enqueued, Inserted, NewJob, Now, Stored
+from pillars.store.session import Session
 from pillars.store.statements import Portable, Statement
 from pillars.store.trouble import told
 
@@ -32,13 +33,13 @@ SOMETIMES = ("context", "max_attempts", "timeout", "tags", "trace")
 
 
 async def enqueue(database: Database, job: NewJob) -> Enqueued:
-    """Store one job and wake a worker. Repeats itself, under the same id, where the outcome is unknown."""
+    """Store one job and wake a worker. Repeats itself where a deadlock undid it, and, under the same id, where the outcome is unknown."""
     try:
         if job.unique_key is None:
             await database.enqueues.put(job)
             return Enqueued(job.job_id, created=True)
         # Alone: it may have to wait for another's commit.
-        [stored] = await database.pool.rows(ENQUEUE_WITHIN, *parameters(job))
+        [stored] = await repeated(lambda: database.pool.rows(ENQUEUE_WITHIN, *parameters(job)))
     except DatabaseTrouble as trouble:
         if not trouble.may_have_happened:
             raise
@@ -48,15 +49,16 @@ async def enqueue(database: Database, job: NewJob) -> Enqueued:
 
 
 async def enqueue_many(database: Database, jobs: Sequence[NewJob]) -> list[Enqueued]:
-    """Store jobs in one transaction and wake their workers; answers in order."""
-    async with database.pool.session() as session:
-        if len(jobs) >= COPY_FROM and not any(job.unique_key for job in jobs):
-            stored = await _copy(session, jobs)
-        else:
-            async with session.transaction():
-                stored = await _insert(session, jobs)
+    """Store jobs in one statement and wake their workers; answers in order. Repeats itself where a deadlock undid it.
+
+    Crowds wait in the order of their keys, but somebody's transaction may take them as it likes.
+    """
+    if any(job.unique_key is not None for job in jobs):
+        keyed = partial(database.pool.rows, INSERT_JOBS.numbered, _json(jobs), timeout=BULK_TIMEOUT)
+        return _enqueued(await repeated(keyed))
+    await repeated(lambda: _store(database, jobs))
     wake(database.wakeups, jobs)
-    return stored
+    return _created(jobs)
 
 
 async def enqueue_borrowed(borrowed: Borrowed, jobs: Sequence[NewJob]) -> list[Enqueued]:
@@ -92,23 +94,15 @@ async def _repeat(database: Database, job: NewJob) -> Enqueued:
                 return Enqueued(held.job_id, created=held.job_id == job.job_id)
 
 
-async def _insert(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
-    rows = await session.rows(ENQUEUE_MANY, *columns(jobs), timeout=BULK_TIMEOUT)
-    inserted = {row.job_id for row in rows}
-    return [
-        Enqueued(job.job_id, created=True)
-        if job.job_id in inserted
-        else await _insert_one(session, job)
-        for job in jobs
-    ]
+async def _store(database: Database, jobs: Sequence[NewJob]) -> None:
+    async with database.pool.session() as session:
+        if len(jobs) >= COPY_FROM:
+            await _copy(session, jobs)
+        else:
+            await session.rows(ENQUEUE_MANY, *columns(jobs), timeout=BULK_TIMEOUT)
 
 
-async def _insert_one(session: Session, job: NewJob) -> Enqueued:
-    [stored] = await session.rows(ENQUEUE_WITHIN, *parameters(job))
-    return stored
-
-
-async def _copy(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
+async def _copy(session: Session, jobs: Sequence[NewJob]) -> None:
     [clock] = await session.rows(NOW)
     columns, records = _copied(jobs, clock.now)
     with told():
@@ -119,7 +113,6 @@ async def _copy(session: Session, jobs: Sequence[NewJob]) -> list[Enqueued]:
             records=records,
             timeout=BULK_TIMEOUT.total_seconds(),
         )
-    return [Enqueued(job.job_id, created=True) for job in jobs]
 
 
 def _copied(jobs: Sequence[NewJob], now: datetime) -> tuple[list[str], Iterable[tuple[Any, ...]]]:
@@ -130,7 +123,7 @@ def _copied(jobs: Sequence[NewJob], now: datetime) -> tuple[list[str], Iterable[
     said = {
         name: some
         for name, some in values.items()
-        if name in ALWAYS or any(one is not None for one in some)
+        if name in ALWAYS or some.count(None) < len(some)
     }
     if any(job.expires_in is not None for job in jobs):
         said["expires_at"] = [
@@ -146,13 +139,17 @@ def _json(jobs: Sequence[NewJob]) -> str:
 
 
 def _fields(job: NewJob) -> dict[str, Any]:
-    fields = {name: getattr(job, name) for name in NewJob.__slots__}
+    fields = {name: getattr(job, name) for name in NewJob.__struct_fields__}
     waits = {name: _seconds(fields[name]) for name in ("run_in", "expires_in", "timeout")}
     return fields | waits | {"payload": msgspec.Raw(job.payload.encode())}
 
 
 def _seconds(wait: timedelta | None) -> float | None:
     return None if wait is None else wait.total_seconds()
+
+
+def _created(jobs: Sequence[NewJob]) -> list[Enqueued]:
+    return [Enqueued(job.job_id, created=True) for job in jobs]
 
 
 def _enqueued(rows: Sequence[Inserted]) -> list[Enqueued]:

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.store.migrate import MAKE_DAYS
-from pillars.store.pool import Address, Executor, Session
+from pillars.store.pool import Address
 from pillars.store.rows import Prune, Yes
+from pillars.store.session import Executor, Session
 from pillars.store.statements import Statement
 
 NEXT_PRUNE = Statement("history/next_prune", Prune)

@@ -1,27 +1,47 @@
 """Rows of jobs: by themselves or many in one statement, and what wakes their workers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from pillars.errors import DatabaseTrouble
 from pillars.store.pool import Pool
-from pillars.store.rows import Enqueued, NewJob, Stored
-from pillars.store.statements import Statement
+from pillars.store.rows import Enqueued, NewJob
+from pillars.store.statements import Nothing, Statement
+from pillars.store.trouble import was_undone
 from pillars.store.wakeups import Wakeups
+
+Answer = TypeVar("Answer")
 
 ENQUEUE = Statement("jobs/enqueue", Enqueued)
 ENQUEUE_TELLING = Statement("jobs/enqueue_telling", Enqueued)
-ENQUEUE_MANY = Statement("jobs/enqueue_many", Stored)
+ENQUEUE_MANY = Statement("jobs/enqueue_many", Nothing)
 
 SOON = timedelta(
     seconds=30
 )  # work due later is found by a poll, whose reply carries the next run_at
+TRIES = 3  # of what others in the same tables keep from being written
 
 
 async def insert(pool: Pool, wakeups: Wakeups, jobs: Sequence[NewJob]) -> None:
     """Store jobs without unique keys in one statement, and wake their workers."""
+    await repeated(lambda: _insert(pool, wakeups, jobs))
+
+
+async def repeated(store: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Do it, and again where a deadlock or a serialization failure undid it; it must be a transaction of its own, whole."""
+    for left in reversed(range(TRIES)):
+        try:
+            return await store()
+        except DatabaseTrouble as trouble:
+            if not (left and was_undone(trouble)):
+                raise
+    raise AssertionError
+
+
+async def _insert(pool: Pool, wakeups: Wakeups, jobs: Sequence[NewJob]) -> None:
     if len(jobs) > 1:
         await pool.rows(ENQUEUE_MANY, *columns(jobs))
     elif is_soon(jobs[0]) and wakeups.may_ride(jobs[0].queue):

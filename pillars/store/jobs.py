@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from pillars.errors import UnknownJob
-from pillars.store.pool import Executor
 from pillars.store.results import not_ended_before
 from pillars.store.rows import Cancelled, State
+from pillars.store.session import Executor
 from pillars.store.statements import Statement
 
 STATE = Statement("jobs/state", State)

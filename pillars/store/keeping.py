@@ -2,12 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import asyncpg
-
-from pillars.errors import DatabaseTrouble
 
 KEPT = 3  # connections
 LONGEST_REST = 1.0  # seconds without use; then the pool has them back, and closes what nobody needs
@@ -37,7 +34,7 @@ class Kept:
         self._used = True
         while self._connections:
             connection = self._connections.pop()
-            if _is_at_rest(connection):
+            if is_open(connection):
                 return connection
         return None
 
@@ -74,16 +71,17 @@ class Kept:
             self._used = False
             self._look = asyncio.get_running_loop().call_later(LONGEST_REST, self._rest)
         else:
-            self._emptying = asyncio.create_task(self._hand_in(), name="pillars-connections")
-
-    async def _hand_in(self) -> None:
-        with suppress(DatabaseTrouble):  # one that cannot be handed in is closed
-            await self.empty()
+            self._emptying = asyncio.create_task(self.empty(), name="pillars-connections")
 
 
 def _is_at_rest(connection: Any) -> bool:
-    """Whether it is open, with no transaction; one that was cut has gone back to the pool by itself, and says nothing any more."""
+    """Whether it can be used, and is in no transaction."""
+    return is_open(connection) and not connection.is_in_transaction()
+
+
+def is_open(connection: Any) -> bool:
+    """Whether it can be used. One that was cut has gone back to the pool by itself, and says nothing any more."""
     try:
-        return not connection.is_closed() and not connection.is_in_transaction()
+        return not connection.is_closed()
     except asyncpg.InterfaceError:
         return False

@@ -11,11 +11,11 @@ import anyio
 
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.settings import masked_url
-from pillars.store.pool import Address, Executor, Session
+from pillars.store.pool import Address
 from pillars.store.route import ANSWER
 from pillars.store.rows import Backend, Yes
+from pillars.store.session import Executor, Session
 from pillars.store.statements import Statement
-from pillars.store.trouble import told
 
 PROVE = Statement("workers/prove", Yes)
 
@@ -133,9 +133,8 @@ class Listener:
         """Connect, listen, prove it, and return when the connection has closed or gone deaf."""
         session = await self._address.connect()
         try:
-            with told():
-                await session.connection.add_listener(WAKE_CHANNEL, self._woken)
-                await session.connection.add_listener(own_channel(self._worker_id), self._told)
+            await session.listen(WAKE_CHANNEL, self._woken)
+            await session.listen(own_channel(self._worker_id), self._told)
             await self._prove()
             self._tell(up=True)
             await self._stay(session)

@@ -1,18 +1,19 @@
-"""Jobs to look at: one, a page of many, and as JSON."""
+"""Jobs to look at: one, a page of many, and as JSON. Secrets in them are hidden; what code needs as it is stored, `inspect` reads."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 import msgspec
 
+from pillars.settings.redaction import masked, redacted
 from pillars.store import states
 from pillars.store.cursors import cursor_after
-from pillars.store.pool import Executor
 from pillars.store.results import made_at, not_ended_before
 from pillars.store.rows import AttemptRow, Circumstances, Glimpse, JobRow, NewJob, Stored
+from pillars.store.session import Executor
 from pillars.store.statements import Statement
 
 if TYPE_CHECKING:
@@ -75,11 +76,16 @@ class Page(Generic[Shown]):
 
 async def find(executor: Executor, job_id: UUID, *, longest: int | None = None) -> JobRow | None:
     """One job in whatever state, its texts cut to `longest` characters where that is said; None where no row is left of it."""
-    since = not_ended_before(job_id)
     if longest is None:
-        found = await executor.rows(INSPECT, job_id, since)
-    else:
-        found = await executor.rows(INSPECT_CUT, job_id, since, longest)
+        found = await inspect(executor, job_id)
+        return None if found is None else _shown(found)
+    cut = await executor.rows(INSPECT_CUT, job_id, not_ended_before(job_id), longest)
+    return _shown(cut[0]) if cut else None
+
+
+async def inspect(executor: Executor, job_id: UUID) -> JobRow | None:
+    """One job as it is stored, secrets and all: for code, not for eyes."""
+    found = await executor.rows(INSPECT, job_id, not_ended_before(job_id))
     return found[0] if found else None
 
 
@@ -87,7 +93,7 @@ async def page(executor: Executor, wanted: Wanted) -> Page[JobRow]:
     """Read one page, of the next 20,000 jobs at most; reads one row more, which tells whether there is another."""
     if wanted.state in states.APART:
         among, following = await _apart(executor, wanted)
-        return Page(await executor.rows(LIST_AMONG, among, wanted.state), following)
+        return _page(await executor.rows(LIST_AMONG, among, wanted.state), following)
     reached = await _reached(executor, wanted)
     found = await executor.rows(
         _of_state(wanted.state, PAGES),
@@ -100,7 +106,7 @@ async def glances(executor: Executor, wanted: Wanted) -> Page[Glimpse]:
     """As `page`, with as much of each job as a line shows: payloads and results may be megabytes."""
     if wanted.state in states.APART:
         among, following = await _apart(executor, wanted)
-        return Page(await executor.rows(GLANCE_AMONG, among, wanted.state, GLANCE), following)
+        return _page(await executor.rows(GLANCE_AMONG, among, wanted.state, GLANCE), following)
     reached = await _reached(executor, wanted)
     found = await executor.rows(
         _of_state(wanted.state, GLANCES),
@@ -129,7 +135,9 @@ async def attempts(
         found = await executor.rows(ATTEMPTS, job_id, since, newest)
     else:
         found = await executor.rows(ATTEMPTS_CUT, job_id, since, newest, longest)
-    return found[::-1]
+    return [
+        replace(one, error=_text(one.error), traceback=_text(one.traceback)) for one in found[::-1]
+    ]
 
 
 async def circumstances(executor: Executor, job_id: UUID) -> Circumstances | None:
@@ -140,13 +148,14 @@ async def circumstances(executor: Executor, job_id: UUID) -> Circumstances | Non
 
 def as_stored(job: NewJob, job_id: UUID) -> JobRow:
     """A job as it was when it was stored, for one that has ended since and left no row."""
-    return JobRow(
+    row = JobRow(
         job_id=job_id, name=job.name, queue=job.queue, priority=job.priority, state="ready", payload=job.payload,
         context=job.context, result=None, last_error=None, attempt=0, max_attempts=job.max_attempts, crashes=0,
         lock_token=None, created_at=made_at(job_id), started_at=None, finished_at=None, parent_id=None, tags=job.tags,
         trace=None, unique_key=job.unique_key, timeout=None, run_at=job.run_at or made_at(job_id), locked_at=None,
         locked_by=None, deadline_at=None,
     )  # fmt: skip
+    return _shown(row)
 
 
 def page_as_json(page: Page[JobRow]) -> dict[str, Any]:
@@ -223,4 +232,31 @@ async def _reached(executor: Executor, wanted: Wanted) -> UUID | None:
 
 def _paged(found: Sequence[Shown], wanted: Wanted, reached: UUID | None) -> Page[Shown]:
     shown = found[: wanted.limit]
-    return Page(shown, shown[-1].job_id if len(found) > wanted.limit else reached)
+    return _page(shown, shown[-1].job_id if len(found) > wanted.limit else reached)
+
+
+def _page(found: Sequence[Shown], following: UUID | None) -> Page[Shown]:
+    return Page([_shown(one) for one in found], following)
+
+
+def _shown(row: Shown) -> Shown:
+    """A job as people and programs see it."""
+    if isinstance(row, Glimpse):
+        return replace(row, payload=_json(row.payload), last_error=_text(row.last_error))
+    return replace(
+        row,
+        payload=_json(row.payload),
+        result=_json(row.result),
+        last_error=_text(row.last_error),
+        context=_text(row.context),
+        unique_key=_text(row.unique_key),
+        trace=_text(row.trace),
+    )
+
+
+def _json(text: str | None) -> str | None:
+    return None if text is None else redacted(text)
+
+
+def _text(text: str | None) -> str | None:
+    return None if text is None else masked(text)

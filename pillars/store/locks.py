@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from pillars.store.pool import Executor, Session
 from pillars.store.route import ANSWER
 from pillars.store.rows import Beat, Held, Swept
+from pillars.store.session import Executor, Session
 from pillars.store.statements import Statement
 
 BEAT = Statement("locks/beat", Beat)

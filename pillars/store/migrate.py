@@ -2,20 +2,24 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import anyio
 
+from pillars import log
+from pillars.durations import words
 from pillars.errors import ConfigurationError, DatabaseTrouble, SchemaError, Trouble
 from pillars.settings import masked_url
 from pillars.store import statements
-from pillars.store.pool import Address, Session
-from pillars.store.rows import Applied, Made, Yes
+from pillars.store.pool import Address
+from pillars.store.rows import Applied, Invalid, Made, Yes
+from pillars.store.session import APPLICATION_COMMIT, Session
 from pillars.store.statements import Nothing, Statement
 
 Track = Literal["pillars", "app"]
@@ -26,7 +30,9 @@ RECORD = Statement("ledger/record", Nothing)
 TAKE_TURN = Statement("ledger/take_turn", Yes)
 HOLD_TURN = Statement("ledger/hold_turn", Yes)
 END_TURN = Statement("ledger/end_turn", Yes)
-BE_BRIEF = Statement("ledger/be_brief", Nothing)
+HOLD_OFF_VACUUM = Statement("ledger/hold_off_vacuum", Nothing)
+BE_BRIEF = Statement("ledger/be_brief", Yes)
+INVALID = Statement("ledger/invalid", Invalid)
 MAKE_DAYS = Statement("history/make_days", Made)
 
 FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql", re.ASCII)
@@ -35,6 +41,14 @@ OUTSIDE = "-- outside a transaction"
 LONGEST = timedelta(hours=1)  # one migration; a rewrite of a large table takes its time
 TURN = timedelta(minutes=10)  # how long to wait for another process that migrates
 TURN_PAUSE = 0.1  # seconds between tries
+# Everybody who comes after a migration that waits for a table waits behind it, claims too: many short tries, and room between them.
+PATIENCE = timedelta(minutes=1)  # for the locks of one migration
+LOCK_PAUSE = 1.0  # seconds between tries
+# An autovacuum gives way only to who has waited for a second (deadlock_timeout). The runtime's tables are kept from it beforehand.
+LOCK_WAIT: Mapping[Track, timedelta] = MappingProxyType(
+    {"pillars": timedelta(milliseconds=500), "app": timedelta(seconds=2)}
+)
+NOT_NOW = {"40P01", "55P03"}  # a deadlock, a lock that did not come: nothing is left of the try
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +122,13 @@ async def pending(session: Session, migrations: Sequence[Migration]) -> list[Mig
     return [one for one in migrations if (one.track, one.version) not in have]
 
 
-async def migrate(address: Address, migrations: Sequence[Migration]) -> list[Migration]:
+async def migrate(
+    address: Address, migrations: Sequence[Migration], *, patience: timedelta = PATIENCE
+) -> list[Migration]:
     """Apply what is missing and make the history's next days; returns what this process applied.
 
-    Safe for any number of processes at once. Raises `SchemaError`, or `DatabaseTrouble` with the migration's name.
+    Safe for any number of processes at once, and while jobs run; `patience` is for the locks of each migration.
+    Raises `SchemaError`, or `DatabaseTrouble` with the migration's name.
     """
     session = await address.connect()
     try:
@@ -120,7 +137,7 @@ async def migrate(address: Address, migrations: Sequence[Migration]) -> list[Mig
             await session.script(statements.text("ledger/prepare"), timeout=LONGEST)
         missing = await pending(session, migrations)
         _require_session(session, missing, address)
-        done = [one for one in missing if await _apply(session, one, migrations)]
+        done = [one for one in missing if await _apply(session, one, migrations, patience)]
         await session.rows(MAKE_DAYS)
     finally:
         await session.close()
@@ -168,23 +185,55 @@ def _require_session(session: Session, missing: Sequence[Migration], address: Ad
         )
 
 
-async def _apply(session: Session, migration: Migration, all_known: Sequence[Migration]) -> bool:
+async def _apply(
+    session: Session, migration: Migration, all_known: Sequence[Migration], patience: timedelta
+) -> bool:
     """Apply one migration unless another process has meanwhile; returns whether this one did."""
-    try:
-        if migration.outside:
-            return await _apply_outside(session, migration, all_known)
-        async with _turn(session):
-            if migration not in await pending(session, all_known):
-                return False
-            await session.rows(BE_BRIEF)
-            await session.script(migration.sql, timeout=LONGEST)
-            await _record(session, migration)
-    except DatabaseTrouble as trouble:
-        raise DatabaseTrouble(
-            trouble.kind,
-            f"migration {migration.title} failed: {trouble}",
-            sqlstate=trouble.sqlstate,
-        ) from trouble
+    latest = anyio.current_time() + patience.total_seconds()
+    delayed = False
+    while True:
+        try:
+            if migration.outside:
+                return await _apply_outside(session, migration, all_known)
+            return await _apply_within(session, migration, all_known)
+        except DatabaseTrouble as trouble:
+            if trouble.sqlstate not in NOT_NOW or migration.outside:
+                raise _named(migration, str(trouble), trouble) from trouble
+            if anyio.current_time() >= latest:
+                said = f"{trouble}, tried for {words(patience)}; end the transaction that holds its table (app doctor shows long ones) and run app migrate again"
+                raise _named(migration, said, trouble) from trouble
+            if not delayed:
+                _tell_delay(migration, trouble, patience)
+            delayed = True
+        await anyio.sleep(LOCK_PAUSE)
+
+
+def _named(migration: Migration, said: str, trouble: DatabaseTrouble) -> DatabaseTrouble:
+    return DatabaseTrouble(
+        trouble.kind, f"migration {migration.title} failed: {said}", sqlstate=trouble.sqlstate
+    )
+
+
+def _tell_delay(migration: Migration, trouble: DatabaseTrouble, patience: timedelta) -> None:
+    log.get("pillars.migrate").warning(
+        log.Event.MIGRATION_DELAYED,
+        migration=migration.title,
+        error=str(trouble),
+        tries_for_s=patience.total_seconds(),
+    )
+
+
+async def _apply_within(
+    session: Session, migration: Migration, all_known: Sequence[Migration]
+) -> bool:
+    async with _turn(session):
+        if migration not in await pending(session, all_known):
+            return False
+        if migration.track == "pillars":
+            await session.rows(HOLD_OFF_VACUUM, timeout=LONGEST)
+        await session.rows(BE_BRIEF, words(LOCK_WAIT[migration.track]))
+        await _run(session, migration)
+        await _record(session, migration)
     return True
 
 
@@ -194,9 +243,23 @@ async def _apply_outside(
     async with held_turn(session):
         if migration not in await pending(session, all_known):
             return False
-        await session.script(migration.sql, timeout=LONGEST)
+        await _run(session, migration)
+        for left in await session.rows(INVALID, migration.sql):
+            raise SchemaError(
+                f"migration {migration.title} finds the index {left.name} of a build that did not end; "
+                f"run: drop index concurrently {left.name}, then app migrate again"
+            )
         await _record(session, migration)
     return True
+
+
+async def _run(session: Session, migration: Migration) -> None:
+    """An app's migration finds its names on the role's own search_path, ours on none but Postgres's."""
+    if migration.track == "app":
+        await session.lend_names()
+    await session.script(migration.sql, timeout=LONGEST)
+    if migration.track == "app":
+        await session.take_names_back()
 
 
 @asynccontextmanager
@@ -221,7 +284,7 @@ async def _turn(session: Session) -> AsyncIterator[None]:
     """A transaction that alone migrates this database."""
     latest = anyio.current_time() + TURN.total_seconds()
     while anyio.current_time() < latest:
-        async with session.transaction():
+        async with session.transaction(committing=APPLICATION_COMMIT):
             [turn] = await session.rows(TAKE_TURN)
             if turn.yes:
                 yield

@@ -1,7 +1,7 @@
 """What SQL knows of job names: their defaults, and which names there are."""
 
-from pillars.store.pool import Executor
 from pillars.store.rows import Defaults, DefinedName
+from pillars.store.session import Executor
 from pillars.store.statements import Statement
 
 DEFAULTS = Statement("jobs/defaults", Defaults)

@@ -10,7 +10,6 @@ from pillars.moments import age, span
 from pillars.store import listing, naming, queues, schedules
 from pillars.store.health import FRESH
 from pillars.store.listing import Wanted
-from pillars.store.pool import Executor
 from pillars.store.rows import (
     AttemptRow,
     Circumstances,
@@ -19,6 +18,7 @@ from pillars.store.rows import (
     ProcessRow,
     Queue,
 )
+from pillars.store.session import Executor
 
 QUEUE_PAUSED = "its queue is paused"
 

@@ -1,31 +1,29 @@
-"""Connections to Postgres. Every statement of the runtime runs through `Session.rows`."""
+"""Where Postgres is, and a few connections to it, lent for a block each."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import Any
 
 import anyio
 import asyncpg
 
-from pillars.errors import DatabaseTrouble, Trouble
+from pillars.errors import ConfigurationError, DatabaseTrouble, Trouble
 from pillars.settings import masked_url
+from pillars.settings.hosts import Host, hosts_of, wants_writes
+from pillars.store.dialling import CONNECT_TIMEOUT, LEAST_TIMEOUT, Connection, Wish, dial, or_cut
 from pillars.store.keeping import Kept
+from pillars.store.lending import OWN_PATH
 from pillars.store.route import REFUSALS, Route, is_pooled, settle_in
+from pillars.store.session import CLOSE_TIMEOUT, STATEMENT_TIMEOUT, Session
 from pillars.store.statements import Row, Statement
-from pillars.store.trouble import never_sent, told, told_of_connecting
+from pillars.store.trouble import is_of_a_standby, told, told_of_connecting
 
-STATEMENT_TIMEOUT = timedelta(seconds=5)  # no await on the database without one
-CONNECT_TIMEOUT = timedelta(seconds=5)
-CLOSE_TIMEOUT = timedelta(
-    seconds=2
-)  # then connections are cut: a dead database must not hold up an exit
-RUNTIME_PATIENCE = timedelta(
-    seconds=5
-)  # for a connection to come free: the runtime's are never held for long
+# For a connection to come free: the runtime's are never held for long.
+RUNTIME_PATIENCE = timedelta(seconds=5)
 APPLICATION_PATIENCE = timedelta(seconds=30)  # jobs hold theirs for whole transactions
 # Planning a claim anew costs as much as claiming a hundred jobs. A plan may be kept from when its tables were empty, so there is no scan of
 # a whole table to choose from, and no statement of the runtime's is worded so that an index that it does not narrow would serve it.
@@ -33,127 +31,8 @@ PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"
 RUNTIME_CONNECTIONS = 3  # claim, finish, and one for what comes up: jobs cannot starve them
 IDLE_CONNECTION = timedelta(minutes=5)  # some proxies cut connections at ten
 
+
 Revive = Callable[[], None]
-Found = TypeVar("Found")
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-if TYPE_CHECKING:
-    Plain = asyncpg.Connection[asyncpg.Record]
-else:
-    Plain = asyncpg.Connection
-
-
-class Recodable(Plain):
-    """Knows whether somebody's code has changed how values travel on it: for that asyncpg has no general way back."""
-
-    recoded = False
-
-    async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:
-        self.recoded = True
-        await super().set_type_codec(*args, **kwargs)
-
-    async def set_builtin_type_codec(self, *args: Any, **kwargs: Any) -> None:
-        self.recoded = True
-        await super().set_builtin_type_codec(*args, **kwargs)
-
-
-class Executor(Protocol):
-    """What runs a statement: a pool, or one connection of it."""
-
-    async def rows(
-        self, statement: Statement[Row], *args: Any, timeout: timedelta = STATEMENT_TIMEOUT
-    ) -> list[Row]: ...
-
-
-class Session:
-    """One connection, for statements of ours or, in a transaction, of the caller's.
-
-    `pooled` where its statements may meet different servers.
-    """
-
-    def __init__(self, connection: Connection, *, pooled: bool = False) -> None:
-        self.connection = connection
-        self.pooled = pooled
-
-    async def rows(
-        self, statement: Statement[Row], *args: Any, timeout: timedelta = STATEMENT_TIMEOUT
-    ) -> list[Row]:
-        """Run a statement and return its rows; raises `DatabaseTrouble`."""
-        try:
-            with told():
-                found = await self.connection.fetch(
-                    statement.text, *args, timeout=timeout.total_seconds()
-                )
-        except DatabaseTrouble as trouble:
-            if never_sent(trouble):
-                await self._clean(self._let_go)
-            raise
-        return [statement.fill(record) for record in found]
-
-    async def script(self, sql: str, *, timeout: timedelta) -> None:
-        """Run SQL of several statements, as a migration is."""
-        with told():
-            await self.connection.execute(sql, timeout=timeout.total_seconds())
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
-        """Commit at the end of the block, or roll back where it raises."""
-        with told():
-            transaction = self.connection.transaction()
-            await transaction.start()
-        try:
-            yield
-        except BaseException:
-            await self._clean(transaction.rollback)
-            raise
-        with told():
-            await transaction.commit()
-
-    async def reset(self) -> None:
-        """Forget what somebody's code has set on the session, or locked, or listens to; part with it where codecs were set.
-
-        A pooler's session is not ours to reset: it would release another client's locks.
-        """
-        if getattr(self.connection, "recoded", False):
-            await self.close()
-        elif not self.pooled:
-            await self._clean(self.connection.reset)
-
-    async def _let_go(self) -> None:
-        """Send the Sync that is owed for a statement that was parsed and not executed: until then the server keeps its locks.
-
-        And a pooler keeps us the server.
-        """
-        with suppress(asyncpg.InFailedSQLTransactionError):
-            await self.connection.execute("select")
-
-    async def _clean(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Also for a caller that is cancelled: shielded, for a moment, and a connection that cannot be cleaned is cut."""
-        if self.connection.is_closed():
-            return
-        cleaned = False
-        try:
-            with (
-                anyio.move_on_after(CLOSE_TIMEOUT.total_seconds(), shield=True),
-                suppress(DatabaseTrouble),
-                told(),
-            ):
-                await work()
-                cleaned = True
-        finally:
-            if not cleaned:  # asyncio's own cancellation, which passes shields, among others
-                self.connection.terminate()
-
-    @property
-    def closed(self) -> bool:
-        return self.connection.is_closed()
-
-    async def close(self) -> None:
-        """Close in good order, or cut the connection where that takes too long."""
-        try:
-            with anyio.fail_after(CLOSE_TIMEOUT.total_seconds()):
-                await self.connection.close()
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            self.connection.terminate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,57 +67,78 @@ class Address:
 
     async def _open(self, settings: dict[str, str]) -> Connection:
         try:
-            with told_of_connecting():
-                if self.route.pooled is None:
-                    return await self._explore(settings)
-                return await self._dial(settings)
+            hosts = hosts_of(self.url)
+            if len(hosts) > 1:
+                return await self._find(hosts, settings)
+            return await self._reach(self._wish(settings))
         except DatabaseTrouble as trouble:
             raise DatabaseTrouble(
                 trouble.kind,
                 f"no connection to {masked_url(self.url)}: {trouble}; is Postgres there, and DATABASE_URL right?",
                 sqlstate=trouble.sqlstate,
             ) from trouble
+        except ValueError:  # asyncpg's own reading of it; its word may repeat a part of a password
+            raise ConfigurationError(
+                f"DATABASE_URL: expected what follows ? as name=value, got {masked_url(self.url)}; "
+                "escape @ : / ? # & % in the password, as %40 %3A %2F %3F %23 %26 %25"
+            ) from None
 
-    async def _explore(self, settings: dict[str, str]) -> Connection:
+    async def _find(self, hosts: list[Host], settings: dict[str, str]) -> Connection:
+        """Of several servers the one that takes writes, the last that did first: it was promoted since the others were left."""
+        patience = max(CONNECT_TIMEOUT / len(hosts), LEAST_TIMEOUT)
+        wish = replace(self._wish(settings), timeout=patience)
+        route, troubles = self.route, list[DatabaseTrouble]()
+        route.hosts = route.hosts or hosts
+        for host in tuple(route.hosts):
+            try:
+                connection = await self._reach(replace(wish, host=host))
+            except BaseException as error:
+                # Also for a caller that has waited enough: the next one gets further.
+                route.shun(host)
+                if not isinstance(error, DatabaseTrouble):
+                    raise
+                troubles.append(DatabaseTrouble(error.kind, f"{host}: {error}"))
+            else:
+                route.prefer(host)
+                return connection
+        kinds = {trouble.kind for trouble in troubles}
+        kind = kinds.pop() if len(kinds) == 1 else Trouble.UNREACHABLE
+        raise DatabaseTrouble(kind, ", ".join(map(str, troubles)))
+
+    async def _reach(self, wish: Wish) -> Connection:
+        """One server, or a pooler before it."""
+        with told_of_connecting():
+            connection = await (self._explore if self.route.pooled is None else self._dial)(wish)
+            if not self.pooled:
+                setting = connection.execute(OWN_PATH.text, timeout=wish.timeout.total_seconds())
+                await or_cut(connection, setting)
+            return connection
+
+    async def _explore(self, wish: Wish) -> Connection:
         """The first connection: find out whether there is a pooler; where there is none, it is as good as any."""
         try:
-            connection = await self._dial(settings)
+            connection = await self._dial(wish)
         except asyncpg.PostgresError as error:
-            if not settings or error.sqlstate not in REFUSALS:
+            if error.sqlstate not in REFUSALS:
                 raise
         else:
-            if not await _or_cut(connection, is_pooled(connection)):
+            if not await or_cut(connection, is_pooled(connection)):
                 self.route.pooled = False
                 return connection
             connection.terminate()
-        connection = await self._dial({}, pooled=True)
+        connection = await self._dial(replace(wish, pooled=True))
         self.route.pooled = True
         return connection
 
-    async def _dial(self, settings: dict[str, str], *, pooled: bool | None = None) -> Connection:
-        pooled = self.pooled if pooled is None else pooled
-        named = {"application_name": self.application_name, **settings}
-        if pooled:
-            named = {"application_name": named["application_name"]}
-        connection = await asyncpg.connect(
-            self.url,
-            timeout=CONNECT_TIMEOUT.total_seconds(),
-            statement_cache_size=0 if pooled else 100,
-            server_settings=named,
-            connection_class=Recodable,
-        )
-        if pooled:
-            await _or_cut(connection, settle_in(connection, masked_url(self.url)))
+    async def _dial(self, wish: Wish) -> Connection:
+        connection = await dial(self.url, wish)
+        if wish.pooled:
+            await or_cut(connection, settle_in(connection, masked_url(self.url)))
         return connection
 
-
-async def _or_cut(connection: Connection, work: Awaitable[Found]) -> Found:
-    """Do it; where that fails, nobody has the connection any more."""
-    try:
-        return await work
-    except BaseException:
-        connection.terminate()
-        raise
+    def _wish(self, settings: dict[str, str]) -> Wish:
+        named = {"application_name": self.application_name, **settings}
+        return Wish(settings=named, pooled=self.pooled, writes=wants_writes(self.url))
 
 
 @dataclass(slots=True)
@@ -277,13 +177,7 @@ class Pool:
                 self._kept.renounce()
                 await self._kept.empty()
                 await self._pool.close()
-        except (
-            TimeoutError,
-            OSError,
-            asyncpg.PostgresError,
-            asyncpg.InterfaceError,
-            DatabaseTrouble,
-        ):
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
         self._pool = None
 
@@ -294,30 +188,14 @@ class Pool:
         async with self.session() as session:
             return await session.rows(statement, *args, timeout=timeout)
 
-    @asynccontextmanager
-    async def session(self, *, patiently: bool = False) -> AsyncIterator[Session]:
+    def session(self, *, patiently: bool = False) -> "Lent":
         """Hold one connection for the block; `patiently` waits for one for as long as the caller lives."""
-        pool, kept = self._opened(), self._kept
-        generation, whole = kept.generation, False
-        connection = kept.take() or await self._acquired(pool, None if patiently else self.patience)
-        try:
-            yield Session(connection, pooled=self.address.pooled)
-            whole = True
-        except DatabaseTrouble as trouble:
-            if trouble.kind is Trouble.READ_ONLY:
-                await self._part_with_standby()
-            raise
-        except asyncpg.ReadOnlySQLTransactionError:  # of a statement of the caller's own
-            await self._part_with_standby()
-            raise
-        finally:
-            # One that was lent to somebody's code goes back: the pool sees to it that nobody uses it after that.
-            if patiently or not (whole and kept.keep(connection, generation=generation)):
-                await _give_back(pool, connection)
+        return Lent(self, self._opened(), self._kept, patiently=patiently)
 
-    async def _acquired(
+    async def acquired(
         self, pool: "asyncpg.Pool[asyncpg.Record]", patience: timedelta | None
     ) -> Any:
+        """One of asyncpg's, not before one is free."""
         self._kept.waiting += 1
         with told_of_connecting():
             try:
@@ -334,7 +212,7 @@ class Pool:
             finally:
                 self._kept.waiting -= 1
 
-    async def _part_with_standby(self) -> None:
+    async def part_with_standby(self) -> None:
         """It answers reads for ever: leave all its connections, so that the next finds the primary."""
         if self._pool is not None:
             self._kept.renounce()
@@ -347,8 +225,41 @@ class Pool:
         return self._pool
 
 
+class Lent:
+    """One connection of a pool, for a block. A class, since it is around each statement, and a generator would take several times as long."""
+
+    __slots__ = ("_connection", "_generation", "_kept", "_lender", "_patiently", "_pool")
+
+    def __init__(
+        self, lender: Pool, pool: "asyncpg.Pool[asyncpg.Record]", kept: Kept, *, patiently: bool
+    ) -> None:
+        self._lender = lender
+        self._pool = pool
+        self._kept = kept
+        self._patiently = patiently
+        self._generation = kept.generation
+
+    async def __aenter__(self) -> Session:
+        lender, patience = self._lender, None if self._patiently else self._lender.patience
+        self._connection = self._kept.take() or await lender.acquired(self._pool, patience)
+        return Session(self._connection, pooled=lender.address.pooled)
+
+    async def __aexit__(
+        self, _type: object, error: BaseException | None, _traceback: object, /
+    ) -> None:
+        try:
+            if error is not None and is_of_a_standby(error):
+                await self._lender.part_with_standby()
+        finally:
+            # One that was lent to somebody's code goes back: the pool sees to it that nobody uses it after that.
+            keeps = error is None and not self._patiently
+            if not (keeps and self._kept.keep(self._connection, generation=self._generation)):
+                await _give_back(self._pool, self._connection)
+
+
 async def _give_back(pool: "asyncpg.Pool[asyncpg.Record]", connection: Any) -> None:
-    with told():
+    """To its end also for a caller that is cancelled. One that cannot be given back is cut, which changes nothing about what was done on it."""
+    with suppress(DatabaseTrouble), told(), anyio.CancelScope(shield=True):
         await pool.release(connection, timeout=CLOSE_TIMEOUT.total_seconds())
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from pillars.errors import UnknownQueue
 from pillars.store.health import FRESH
-from pillars.store.pool import Executor
 from pillars.store.rows import Queue, Resumed, Yes
+from pillars.store.session import Executor
 from pillars.store.statements import Nothing, Statement
 
 LIST = Statement("queues/list", Queue)

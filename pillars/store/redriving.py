@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pillars.errors import DatabaseTrouble, UnknownJob
 from pillars.store.listing import find
-from pillars.store.pool import Executor
 from pillars.store.results import not_ended_before
 from pillars.store.rows import JobRow, Stored
+from pillars.store.session import Executor
 from pillars.store.statements import Statement
 from pillars.store.states import REDRIVABLE
 

@@ -6,11 +6,13 @@ transaction mode: no prepared statement outlives its execution, no session state
 sends Parse again with each Bind and a Sync only after Execute, and a pooler lets go of the server at no earlier moment.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pillars.errors import ConfigurationError, DatabaseTrouble
+from pillars.settings.hosts import Host
 from pillars.store.rows import Backend
 from pillars.store.statements import Nothing, Statement
 from pillars.store.trouble import told
@@ -36,6 +38,18 @@ class Route:
     """A pooler answers: statements of one connection may meet different servers."""
     deaf: bool | None = None
     """Notifications get lost on the way: a pooler in transaction mode."""
+    hosts: list[Host] = field(default_factory=list)
+    """Where several servers are named, in the order to try them: the last that took writes first, the last that failed last."""
+
+    def prefer(self, host: Host) -> None:
+        """Have the next connection begin with this one."""
+        self.hosts.remove(host)
+        self.hosts.insert(0, host)
+
+    def shun(self, host: Host) -> None:
+        """Have the next connection try this one last."""
+        self.hosts.remove(host)
+        self.hosts.append(host)
 
 
 async def is_pooled(connection: "Connection") -> bool:
@@ -55,7 +69,7 @@ async def settle_in(connection: "Connection", place: str) -> None:
     """
     try:
         with told():
-            async with connection.transaction():
+            async with asyncio.timeout(PATIENCE.total_seconds()), connection.transaction():
                 await connection.prepare(ARRAYS.text, name="", timeout=PATIENCE.total_seconds())
     except DatabaseTrouble as trouble:
         if STATEMENT_MODE not in str(trouble):

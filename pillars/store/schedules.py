@@ -9,7 +9,7 @@ import msgspec
 
 from pillars.errors import DefinitionError, UnknownSchedule
 from pillars.store import listing
-from pillars.store.pool import Executor, Pool, Session
+from pillars.store.pool import Pool
 from pillars.store.rows import (
     Due,
     Enqueued,
@@ -23,6 +23,7 @@ from pillars.store.rows import (
     TurnRow,
     Yes,
 )
+from pillars.store.session import Executor, Session
 from pillars.store.statements import Statement
 
 LEAD = Statement("schedules/lead", Yes)

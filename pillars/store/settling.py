@@ -7,8 +7,8 @@ from uuid import UUID
 from msgspec import Struct
 
 from pillars.store.borrowed import Borrowed, BorrowedNow
-from pillars.store.pool import Executor
 from pillars.store.rows import Answered, Completion, FinishRow, PutBack
+from pillars.store.session import Executor
 from pillars.store.statements import Portable, Statement
 
 FINISH = Statement("jobs/finish", FinishRow)
@@ -16,7 +16,7 @@ COMPLETE = Portable("jobs/complete", Completion)
 PUT_BACK = Statement("jobs/put_back", PutBack)
 
 
-class Ended(Struct, frozen=True):
+class Ended(Struct, frozen=True, gc=False):
     """A job that is final: "completed", "failed" or "cancelled"."""
 
     job_id: UUID
@@ -28,7 +28,7 @@ class Ended(Struct, frozen=True):
     traceback: str | None = None
 
 
-class Returned(Struct, frozen=True):
+class Returned(Struct, frozen=True, gc=False):
     """A job that goes back to its queue: "retried", "snoozed" or "released"."""
 
     job_id: UUID
@@ -115,7 +115,7 @@ async def put_back(
 
 def _any(values: list[str | None]) -> list[str | None] | None:
     """Nothing at all is quicker sent, and read, than as many nulls."""
-    return values if any(value is not None for value in values) else None
+    return None if values.count(None) == len(values) else values
 
 
 def _completing(ended: Ended) -> dict[str, str | None]:

@@ -24,7 +24,7 @@ def text(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Statement(Generic[Row]):
-    """A statement by its file name and the dataclass that one of its rows fills, in column order."""
+    """A statement by its file name and the dataclass or struct that one of its rows fills, in column order."""
 
     name: str
     row: type[Row]

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from pillars.store.pool import Executor
 from pillars.store.rows import Named, Stats
+from pillars.store.session import Executor
 from pillars.store.statements import Statement
 
 LOOK = Statement("stats/look", Stats)

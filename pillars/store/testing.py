@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from pillars.errors import DatabaseTrouble
 from pillars.store import statements
-from pillars.store.pool import STATEMENT_TIMEOUT, Executor, Session
 from pillars.store.rows import Command, JobRow, Leftover, Now, Template
+from pillars.store.session import STATEMENT_TIMEOUT, Executor, Session
 from pillars.store.statements import Statement
 
 CREATE = Statement("testing/create", Command)

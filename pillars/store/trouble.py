@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import asyncpg
 
@@ -37,16 +38,38 @@ CLASSES = {
     "XX": Trouble.BUSY,
 }
 
+UNDONE = {"40001", "40P01"}
 
-@contextmanager
-def told() -> Iterator[None]:
+
+class Told:
+    """Around a running statement. A class, since it is around each, and a generator would take several times as long."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, _type: object, error: BaseException | None, _traceback: object, /
+    ) -> Literal[False]:
+        if error is not None:
+            _tell(error)
+        return False
+
+
+_TOLD = Told()
+
+
+def told() -> Told:
     """Raise `DatabaseTrouble` for whatever a running statement raises."""
-    try:
-        yield
-    except asyncpg.PostgresError as error:
+    return _TOLD
+
+
+def _tell(error: BaseException) -> None:
+    if isinstance(error, asyncpg.PostgresError):
         raise _of_server(error) from error
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
-        raise DatabaseTrouble(Trouble.LOST, _line(error)) from error
+    if isinstance(
+        error, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+    ):
+        said = f"the connection to Postgres was lost: {_line(error)}"
+        raise DatabaseTrouble(Trouble.LOST, said) from error
 
 
 @contextmanager
@@ -57,7 +80,8 @@ def told_of_connecting() -> Iterator[None]:
             yield
     except DatabaseTrouble as trouble:
         if trouble.kind is Trouble.LOST:
-            raise DatabaseTrouble(Trouble.UNREACHABLE, str(trouble)) from trouble
+            why = trouble.__cause__ or trouble
+            raise DatabaseTrouble(Trouble.UNREACHABLE, _line(why)) from trouble
         raise
 
 
@@ -65,6 +89,18 @@ def never_sent(trouble: DatabaseTrouble) -> bool:
     """Whether it is asyncpg's own word on an argument: the statement was parsed, and nothing followed."""
     cause = trouble.__cause__
     return isinstance(cause, asyncpg.DataError) and getattr(cause, "severity", None) is None
+
+
+def is_of_a_standby(error: BaseException) -> bool:
+    """Whether somebody tried to write where one can only read; the second is of a statement of the caller's own."""
+    if isinstance(error, DatabaseTrouble):
+        return error.kind is Trouble.READ_ONLY
+    return isinstance(error, asyncpg.ReadOnlySQLTransactionError)
+
+
+def was_undone(trouble: DatabaseTrouble) -> bool:
+    """Whether the server chose this transaction to make way for another (a serialization failure, a deadlock): nothing was written."""
+    return trouble.sqlstate in UNDONE
 
 
 def _of_server(error: asyncpg.PostgresError) -> DatabaseTrouble:
@@ -76,4 +112,6 @@ def _of_server(error: asyncpg.PostgresError) -> DatabaseTrouble:
 
 def _line(error: BaseException) -> str:
     first = str(error).strip().partition("\n")[0]
+    if isinstance(error, TimeoutError):
+        return first or "no answer in time"
     return first or type(error).__name__

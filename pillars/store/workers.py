@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pillars.store.health import FRESH
-from pillars.store.pool import Executor
 from pillars.store.rows import ProcessRow, Yes
+from pillars.store.session import Executor
 from pillars.store.statements import Nothing, Statement
 
 APPEAR = Statement("workers/appear", Nothing)

@@ -10,7 +10,8 @@ from uuid import uuid4
 from pillars.errors import DatabaseTrouble
 from pillars.store import migrate, statements, testing as store
 from pillars.store.migrate import Migration
-from pillars.store.pool import Address, Session
+from pillars.store.pool import Address
+from pillars.store.session import Session
 
 GONE = "3D000"  # another run has replaced the template: its migrations are others
 # A test may be longer than a server lets sessions sit idle.

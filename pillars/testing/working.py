@@ -18,9 +18,9 @@ from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.settings import Settings
 from pillars.store import claiming, listing, settling
-from pillars.store.claiming import Claimed, Demand, Places
+from pillars.store.claiming import Demand, Places
 from pillars.store.database import Database
-from pillars.store.rows import JobRow, Lane
+from pillars.store.rows import Claimed, JobRow, Lane
 from pillars.store.settling import Returned
 from pillars.testing.telling import Ran
 from pillars.worker.attempts import Attempt
@@ -226,7 +226,7 @@ class Hand:
 
     async def _told(self, attempt: WatchedAttempt, outcome: Outcome) -> Ran:
         if attempt.completed_inside:
-            ended = await listing.find(self._database.pool, attempt.claimed.job_id)
+            ended = await listing.inspect(self._database.pool, attempt.claimed.job_id)
             if ended is None or ended.state == "completed":
                 outcome = Completed(None if ended is None else ended.result)
         return _ran(attempt, outcome)

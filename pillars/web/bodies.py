@@ -15,8 +15,11 @@ from pillars.errors import PayloadError, UsageError
 from pillars.jobs import options
 from pillars.jobs.enqueuing import new_id
 from pillars.store.rows import Defaults, NewJob
+from pillars.web.shapes import NAMED
 
-NAMED = {"pattern": f"^{options.NAME.pattern}$"}
+PRIORITIES = {"minimum": options.LOWEST, "maximum": options.HIGHEST}
+ATTEMPTS = {"minimum": 1, "maximum": options.MOST_ATTEMPTS}
+TEXT = {"minLength": 1, "maxLength": options.LONGEST_TEXT}  # bytes, which a schema cannot say
 PATIENCE = 30.0  # seconds for a body of 5 MB; slower, and it only holds a connection
 
 
@@ -29,13 +32,25 @@ class Enqueue(msgspec.Struct, forbid_unknown_fields=True):
         Meta(description="Its arguments by name.", extra_json_schema={"type": "object"}),
     ] = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     queue: Annotated[str, Meta(extra_json_schema=NAMED)] | None = None
-    priority: Annotated[int, Meta(description="Higher runs first.")] | None = None
-    run_at: Annotated[datetime, Meta(description="Not before; with a time zone.")] | None = None
-    max_attempts: Annotated[int, Meta(description="Tries in all.")] | None = None
-    unique_key: Annotated[str, Meta(description="At most one unfinished job holds it.")] | None = (
+    priority: (
+        Annotated[int, Meta(description="Higher runs first.", extra_json_schema=PRIORITIES)] | None
+    ) = None
+    run_at: (
+        Annotated[datetime, Meta(description="Not before; from 2000 to 2200, with a time zone.")]
+        | None
+    ) = None
+    max_attempts: (
+        Annotated[int, Meta(description="Tries in all.", extra_json_schema=ATTEMPTS)] | None
+    ) = None
+    unique_key: (
+        Annotated[
+            str, Meta(description="At most one unfinished job holds it.", extra_json_schema=TEXT)
+        ]
+        | None
+    ) = None
+    context: Annotated[str, Meta(description="Why, for people.", extra_json_schema=TEXT)] | None = (
         None
     )
-    context: Annotated[str, Meta(description="Why, for people.")] | None = None
 
 
 async def read(request: Request) -> Enqueue:

@@ -1,20 +1,25 @@
 """The gate in front of our routes. What is open is listed; so a route that is added is closed."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pillars.service.access import refusal
+from pillars.errors import DatabaseTrouble
+from pillars.service.access import Refusal, caller, cross_site, only_reads, refusal
 from pillars.settings import Settings
-from pillars.web.problems import Said, Show
+from pillars.web.dashboard.entrance import Entrance
+from pillars.web.problems import Said, Show, of_database, of_http
 
 
 class Gate:
-    """Lets requests through to `app` that may read or operate; answers 401 or 403, put into words by `show`, for it otherwise.
+    """Lets requests through to `app` that may read or operate, and says who asks; answers 401 or 403, put into words by `show`, otherwise.
 
-    The routes `is_open` need nothing. Of the paths that are `for_browsers`, HTTP Basic opens too.
+    The routes `is_open` need nothing; those that are `ways_in` are for everybody, too, but for pages of other sites. On the paths
+    that the `entrance` covers a login counts as well. Those `for_operators` are not even looked at by who may only read.
     """
 
     def __init__(
@@ -23,25 +28,53 @@ class Gate:
         *,
         settings: Settings,
         is_open: Collection[Route],
-        for_browsers: Callable[[str], bool],
+        ways_in: Collection[Route],
+        for_operators: Collection[Route],
+        entrance: Entrance,
         show: Show,
     ) -> None:
         self._app = app
         self._settings = settings
         self._is_open = is_open
-        self._for_browsers = for_browsers
+        self._ways_in = ways_in
+        self._for_operators = for_operators
+        self._entrance = entrance
         self._show = show
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = None
-        if scope["type"] == "http" and not self._is_passed(scope):
-            browsers = self._for_browsers(scope["path"])
-            refused = refusal(self._settings, scope, bound=self._settings.host, browsers=browsers)
-        if refused is None:
-            await self._app(scope, receive, send)
+        if scope["type"] != "http" or _is_one(scope, self._is_open):
+            answer = None
         else:
-            said = Said(refused.status, refused.detail, refused.headers)
-            await self._show(Request(scope), said)(scope, receive, send)
+            answer = await self._refused(Request(scope))
+        await (answer or self._app)(scope, receive, send)
 
-    def _is_passed(self, scope: Scope) -> bool:
-        return any(route.matches(scope)[0] is not Match.NONE for route in self._is_open)
+    async def _refused(self, request: Request) -> Response | None:
+        try:
+            refused = await self._refusal(request)
+        except DatabaseTrouble as trouble:
+            return self._show(request, of_database(request, trouble))
+        except HTTPException as error:
+            return self._show(request, of_http(request, error))
+        if isinstance(refused, Refusal):
+            said = Said(refused.status, refused.detail, refused.headers)
+            return self._show(request, said)
+        return refused
+
+    async def _refusal(self, request: Request) -> Refusal | Response | None:
+        scope = request.scope
+        asking = caller(self._settings, scope, bound=self._settings.host)
+        if not self._entrance.covers(scope["path"]):
+            scope["caller"] = asking
+            return refusal(self._settings, scope, asking)
+        scope["caller"] = asking = await self._entrance.caller(request, asking)
+        if _is_one(scope, self._ways_in):
+            return cross_site(scope)
+        if asking is None:
+            return await self._entrance.turned_away(request)
+        if _is_one(scope, self._for_operators) and not asking.operates:
+            return only_reads(asking)
+        return refusal(self._settings, scope, asking)
+
+
+def _is_one(scope: Scope, routes: Collection[Route]) -> bool:
+    return any(route.matches(scope)[0] is not Match.NONE for route in routes)

@@ -9,12 +9,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pillars.jobs.options import NAME
 from pillars.service.access import READING
 from pillars.version import __version__
 from pillars.web.operations import JSON, Answer, Operation, Resource
 from pillars.web.problems import answer
-from pillars.web.shapes import Problem
+from pillars.web.shapes import NAMED, Problem
 
 REF = "#/components/schemas/{name}"
 ABOUT = """\
@@ -35,7 +34,7 @@ TAGS = {
 PROBLEMS = {
     400: "Something in the request is not as expected; the detail names it.",
     401: "The token is missing or wrong, or none is set and the request does not come from this machine.",
-    403: "The view token only reads, or a page of another site asked for this.",
+    403: "Who asks may only read, or a page of another site asked for this.",
     404: "There is no such thing; of names, the detail says the nearest.",
     405: "The path has other methods; the header Allow names them.",
     408: "The body did not arrive in time.",
@@ -56,7 +55,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "job_id": {"description": "A job's id.", "schema": {"type": "string", "format": "uuid"}},
     "name": {
         "description": "A name, percent-encoded.",
-        "schema": {"type": "string", "pattern": f"^{NAME.pattern}$"},
+        "schema": {"type": "string", **NAMED},
     },
 }
 

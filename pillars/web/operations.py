@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
@@ -15,6 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 JSON = "application/json"
+
+
+class Anything(PathConvertor):
+    """The rest of a path, as `path`; line ends too, with which the path would not be ours."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", Anything())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,8 @@ class Operation:
     """Beside those that any operation may have."""
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
+    action: str | None = None
+    """What the audit trail calls it; None of what changes nothing, or writes its own row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,10 @@ class Resource:
     operations: Mapping[str, Operation]
     is_open: bool = False
     """Whether it needs no token."""
+    is_way_in: bool = False
+    """Whether it is for those who have yet to say who they are."""
+    is_for_operators: bool = False
+    """Whether those who only read may not even look."""
 
     @property
     def template(self) -> str:

@@ -35,9 +35,7 @@ class Web:
         self.process = process
         theirs = welcome.application(process.settings) if app is None else checked_app(app)
         ours = routes.application(process, jobs=jobs)
-        self.asgi: ASGIApp = Requests(
-            Dispatcher(ours, theirs, settings=process.settings), process.tally
-        )
+        self.asgi: ASGIApp = Requests(Dispatcher(ours, theirs), process.tally)
 
     async def run(self) -> None:
         """Serve; from `process.stopping` on readiness fails, then what is under way is finished."""
@@ -61,7 +59,10 @@ class Web:
         log.get("pillars.web").info(log.Event.WEB_READY, url=url)
         told = self.process.settings
         if not (told.token or told.view_token or is_loopback(told.host)):
-            warning = f"no token is set and HOST is {told.host}: all but health is answered with 401; set PILLARS_TOKEN"
+            warning = (
+                f"no token is set and HOST is {told.host}: but for health, and the dashboard for people who have accounts, "
+                "all is answered with 401; set PILLARS_TOKEN"
+            )
             log.get("pillars.settings").warning(log.Event.SETTINGS_DOUBTFUL, warning=warning)
 
 

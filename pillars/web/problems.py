@@ -12,6 +12,7 @@ from starlette.responses import Response
 from pillars import log
 from pillars.codec import clean_text, to_json
 from pillars.errors import DatabaseTrouble, Trouble, Unknown, UsageError
+from pillars.settings.redaction import masked
 from pillars.store import listing
 from pillars.store.rows import JobRow
 
@@ -55,7 +56,7 @@ def problem(
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": clean_text(detail, limit=LONGEST_DETAIL),
+        "detail": clean_text(detail, limit=LONGEST_DETAIL, hide=masked),
         **members,
     }
     return Response(

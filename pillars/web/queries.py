@@ -11,18 +11,28 @@ from pillars.errors import UsageError
 from pillars.jobs import options
 from pillars.store.cursors import opened
 from pillars.store.listing import STATES, Wanted
-from pillars.web.shapes import State
+from pillars.web.shapes import NAMED, State
 
 DEFAULT_LIMIT, MOST = 50, 200
+TAG = {"minLength": 1, "maxLength": options.LONGEST_TAG}
 
 
 class Filters(msgspec.Struct):
     """What a listing of jobs may be asked."""
 
     state: Annotated[State, Meta(description="Only jobs in this state.")] | UnsetType = UNSET
-    name: Annotated[str, Meta(description="Only jobs of this definition.")] | UnsetType = UNSET
-    queue: Annotated[str, Meta(description="Only jobs in this queue.")] | UnsetType = UNSET
-    tag: Annotated[str, Meta(description="Only jobs that bear this tag.")] | UnsetType = UNSET
+    name: (
+        Annotated[str, Meta(description="Only jobs of this definition.", extra_json_schema=NAMED)]
+        | UnsetType
+    ) = UNSET
+    queue: (
+        Annotated[str, Meta(description="Only jobs in this queue.", extra_json_schema=NAMED)]
+        | UnsetType
+    ) = UNSET
+    tag: (
+        Annotated[str, Meta(description="Only jobs that bear this tag.", extra_json_schema=TAG)]
+        | UnsetType
+    ) = UNSET
     limit: Annotated[int, Meta(ge=1, le=MOST, description="Jobs on a page.")] = DEFAULT_LIMIT
     cursor: Annotated[str, Meta(description="The `next` of the page before.")] | UnsetType = UNSET
 
@@ -49,7 +59,9 @@ def wanted(query: QueryParams) -> Wanted:
         state=state,
         name=options.checked_name(given["name"], "name") if "name" in given else None,
         queue=options.checked_name(given["queue"], "queue") if "queue" in given else None,
-        tag=options.checked_text(given["tag"], "tag", longest=200) if "tag" in given else None,
+        tag=options.checked_text(given["tag"], "tag", longest=options.LONGEST_TAG)
+        if "tag" in given
+        else None,
         limit=_limit(given.get("limit")),
         older_than=None if cursor is None else opened(cursor),
     )

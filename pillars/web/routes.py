@@ -21,10 +21,11 @@ from pillars.web.api.queues import Queues
 from pillars.web.api.schedules import Schedules
 from pillars.web.bodies import Enqueue
 from pillars.web.dashboard import table as dashboard
-from pillars.web.dashboard.frame import Frame
+from pillars.web.dashboard.entrance import Entrance
 from pillars.web.gate import Gate
 from pillars.web.operations import Answer, Operation, Resource
 from pillars.web.queries import Filters, Strictness
+from pillars.web.trail import Trail
 
 NO_JOBS: Mapping[str, Job[..., Any]] = MappingProxyType({})
 
@@ -33,9 +34,11 @@ Ops = dict[str, Operation]
 
 def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS) -> Starlette:
     """Our side of the web pillar: the routes behind the gate, all errors in words: as JSON, those of the dashboard as pages."""
-    settings, frame = process.settings, Frame(process.settings)
+    settings, entrance, trail = process.settings, Entrance(process), Trail(process.database)
+    frame = entrance.frame
     routes = [
-        (one.route(settings.prefix), one.is_open) for one in table(process, frame=frame, jobs=jobs)
+        (trail.over(one).route(settings.prefix), one)
+        for one in table(process, entrance=entrance, jobs=jobs)
     ]
 
     def show(request: Request, said: problems.Said) -> Response:
@@ -45,8 +48,10 @@ def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
     gate = Middleware(
         Gate,
         settings=settings,
-        is_open=[route for route, is_open in routes if is_open],
-        for_browsers=frame.covers,
+        is_open=[route for route, one in routes if one.is_open],
+        ways_in=[route for route, one in routes if one.is_way_in],
+        for_operators=[route for route, one in routes if one.is_for_operators],
+        entrance=entrance,
         show=show,
     )
     return Starlette(
@@ -57,7 +62,7 @@ def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
 
 
 def table(
-    process: Process, *, frame: Frame, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
+    process: Process, *, entrance: Entrance, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
 ) -> list[Resource]:
     """Every path and what may be done there."""
     prefix, database = process.settings.prefix, process.database
@@ -72,7 +77,7 @@ def table(
     document = openapi.Document(prefix)
     described.append(_openapi(document))
     document.describe(described)
-    return [*described, *dashboard.resources(process, frame)]
+    return [*described, *dashboard.resources(process, entrance)]
 
 
 def _jobs(jobs: Jobs) -> list[Resource]:
@@ -99,23 +104,26 @@ def _jobs(jobs: Jobs) -> list[Resource]:
             ),
             "POST": Operation(
                 "enqueue_job", "Enqueue a job.", jobs.enqueue, enqueued,
-                problems=(400, 404, 408, 413, 415), body=Enqueue,
+                problems=(400, 404, 408, 413, 415), body=Enqueue, action="job.enqueue",
             ),
         }),
         Resource("/api/jobs/{job_id}", "jobs", {
             "GET": Operation("show_job", "Show one job.", jobs.inspect, job),
             "DELETE": Operation(
-                "delete_job", "Cancel a job; the same as POST to its cancel.", jobs.cancel, cancelled, problems=(409,)
+                "delete_job", "Cancel a job; the same as POST to its cancel.", jobs.cancel, cancelled, problems=(409,),
+                action="job.cancel",
             ),
         }),
         Resource("/api/jobs/{job_id}/retry", "jobs", {
             "POST": Operation(
                 "retry_job", "Run a failed, cancelled or expired job again, or a scheduled one now.",
-                jobs.retry, job, problems=(409,),
+                jobs.retry, job, problems=(409,), action="job.retry",
             ),
         }),
         Resource("/api/jobs/{job_id}/cancel", "jobs", {
-            "POST": Operation("cancel_job", "Cancel a job.", jobs.cancel, cancelled, problems=(409,)),
+            "POST": Operation(
+                "cancel_job", "Cancel a job.", jobs.cancel, cancelled, problems=(409,), action="job.cancel"
+            ),
         }),
     ]  # fmt: skip
 
@@ -133,18 +141,21 @@ def _schedules(schedules: Schedules) -> list[Resource]:
                 {200: Answer("The schedules.", shapes.Schedules)},
             ),
         }),
-        Resource("/api/schedules/{name:path}/run", "schedules", {
+        Resource("/api/schedules/{name:anything}/run", "schedules", {
             "POST": Operation(
                 "run_schedule", "Make the job of a schedule now, and no tick; of a paused one, too.", schedules.run, ran,
-                problems=(409,),
+                problems=(409,), action="schedule.run",
             ),
         }),
-        Resource("/api/schedules/{name:path}/pause", "schedules", {
-            "POST": Operation("pause_schedule", "Stop the ticks of a schedule.", schedules.pause, shown),
-        }),
-        Resource("/api/schedules/{name:path}/resume", "schedules", {
+        Resource("/api/schedules/{name:anything}/pause", "schedules", {
             "POST": Operation(
-                "resume_schedule", "Let a schedule tick again, from its next tick on.", schedules.resume, shown
+                "pause_schedule", "Stop the ticks of a schedule.", schedules.pause, shown, action="schedule.pause"
+            ),
+        }),
+        Resource("/api/schedules/{name:anything}/resume", "schedules", {
+            "POST": Operation(
+                "resume_schedule", "Let a schedule tick again, from its next tick on.", schedules.resume, shown,
+                action="schedule.resume",
             ),
         }),
     ]  # fmt: skip
@@ -159,13 +170,16 @@ def _queues(queues: Queues) -> list[Resource]:
                 {200: Answer("The queues.", shapes.Queues)},
             ),
         }),
-        Resource("/api/queues/{name:path}/pause", "queues", {
+        Resource("/api/queues/{name:anything}/pause", "queues", {
             "POST": Operation(
-                "pause_queue", "Let no worker claim from a queue; what runs goes on.", queues.pause, shown
+                "pause_queue", "Let no worker claim from a queue; what runs goes on.", queues.pause, shown,
+                action="queue.pause",
             ),
         }),
-        Resource("/api/queues/{name:path}/resume", "queues", {
-            "POST": Operation("resume_queue", "Let workers claim from a queue again.", queues.resume, shown),
+        Resource("/api/queues/{name:anything}/resume", "queues", {
+            "POST": Operation(
+                "resume_queue", "Let workers claim from a queue again.", queues.resume, shown, action="queue.resume"
+            ),
         }),
     ]  # fmt: skip
 

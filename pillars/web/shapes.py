@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from pillars.jobs.options import NAME
 from pillars.store import rows
 
 Seconds = Annotated[float, Meta(description="Seconds.")]
@@ -20,6 +21,7 @@ State = Literal[
     "scheduled", "ready", "running", "waiting", "paused", "completed", "failed", "cancelled", "expired"
 ]  # fmt: skip
 Arguments = dict[str, Any]
+NAMED = {"pattern": f"^{NAME.pattern}$"}  # a name, as JSON Schema has it
 
 
 def shape(name: str, row: type, doc: str, **said: Any) -> type[msgspec.Struct]:
@@ -57,9 +59,12 @@ Job = shape(
     "A job, all its attempts.",
     state=State,
     payload=Annotated[
-        Arguments | None, Meta(description="Its arguments by name; null where none are kept.")
+        Arguments | None,
+        Meta(
+            description='Its arguments by name, secret ones as "[redacted]"; null where none are kept.'
+        ),
     ],
-    result=Annotated[Any, Meta(description="What it returned; null before that.")],
+    result=Annotated[Any, Meta(description="What it returned, redacted alike; null before that.")],
 )
 Jobs = listing(
     "Jobs",

@@ -19,7 +19,8 @@ from pillars.durations import Duration, duration, words
 from pillars.errors import Discard, LockLost, PillarsError, Retry, Snooze, UsageError
 from pillars.jobs.context import Complete, Context
 from pillars.jobs.definition import Job
-from pillars.store.claiming import Claimed
+from pillars.settings.redaction import masked, secrets_in
+from pillars.store.rows import Claimed
 from pillars.worker.holdings import JobKey
 from pillars.worker.outcomes import (
     Cancelled,
@@ -35,6 +36,7 @@ AFTER_DRAIN = timedelta(
     seconds=5
 )  # so that the next worker takes it, not this one's sibling that stops too
 LONGEST_TRACEBACK = 30  # frames
+UNTELLABLE = "it raised an exception that nothing can be told of"
 
 
 class Why(Enum):
@@ -53,7 +55,7 @@ class Attempt:
 
     __slots__ = (
         "_asked", "_asked_by", "_begun", "_complete", "_threads", "_timer", "began_at", "claimed", "completed_inside",
-        "deadline_at", "job", "key", "task", "why",
+        "job", "key", "task", "why",
     )  # fmt: skip
 
     def __init__(
@@ -68,12 +70,11 @@ class Attempt:
         self.job = job
         self.key: JobKey = (claimed.job_id, claimed.lock_token)
         self.began_at = time.monotonic()
-        self.deadline_at = self._deadline()
         self.completed_inside = False
         """Whether the job has ended itself in a transaction of its own."""
         self.why: Why | None = None
         """Why it was first stopped."""
-        self._asked_by: set[Why] = set()
+        self._asked_by: tuple[Why, ...] = ()
         self._threads = threads
         self._complete = complete
         self.task: asyncio.Task[Any] | None = None
@@ -88,16 +89,26 @@ class Attempt:
     def max_attempts(self) -> int:
         return self.claimed.max_attempts or self.job.rules.max_attempts
 
+    @property
+    def deadline_at(self) -> float | None:
+        """When it is to have ended, by the clock of `began_at`."""
+        claimed = self.claimed
+        if claimed.deadline_at is None:
+            return None
+        return self.began_at + (claimed.deadline_at - claimed.locked_at).total_seconds()
+
     def overdue_by(self, now: float) -> float | None:
         """Seconds past its deadline; negative before it, None without one."""
-        return None if self.deadline_at is None else now - self.deadline_at
+        deadline_at = self.deadline_at
+        return None if deadline_at is None else now - deadline_at
 
     def stop(self, why: Why) -> None:
         """Cancel the job's code, once for each reason. A thread cannot be cancelled: it is left to itself only when the worker stops."""
-        again = why in self._asked_by
-        self._asked_by.add(why)
+        if why in self._asked_by:
+            return
+        self._asked_by += (why,)
         self.why = self.why or why
-        if not again and (self.job.kind == "async" or why is Why.DRAIN):
+        if self.job.kind == "async" or why is Why.DRAIN:
             self._cancel()
 
     @property
@@ -107,9 +118,9 @@ class Attempt:
 
     def heed_deadline(self) -> None:
         """Cancel the code once it is past its deadline. A thread goes on, and keeps its slot and its lock: no other attempt may overlap it."""
-        if self.deadline_at is not None and self.job.kind == "async":
-            left = max(self.deadline_at - time.monotonic(), 0)
-            self._timer = asyncio.get_running_loop().call_later(left, self._cancel)
+        overdue = self.overdue_by(time.monotonic())
+        if overdue is not None and self.job.kind == "async":
+            self._timer = asyncio.get_running_loop().call_later(max(-overdue, 0), self._cancel)
 
     async def run(self) -> Outcome:
         """Run the job's code to its end, whatever that is; never raises but for the worker's own cancellation."""
@@ -117,8 +128,10 @@ class Attempt:
             return self._stopped()
         self.task, self._begun = self.task or asyncio.current_task(), True
         try:
-            kwargs = self.job.payload_codec.decode(self.claimed.payload)
-            return Completed(self._encoded(await self._perform(kwargs)))
+            kwargs = self._arguments()
+            if self.job.kind == "async":
+                return Completed(self._encoded(await self.job.function(**kwargs)))
+            return Completed(self._encoded(await self._in_a_thread(kwargs)))
         except asyncio.CancelledError as error:
             return self._cancelled(error)
         except GeneratorExit:  # the coroutine itself is closed
@@ -154,14 +167,24 @@ class Attempt:
             raise error
         return self._stopped() if self._asked else self._failed(error)
 
-    async def _perform(self, kwargs: dict[str, Any]) -> Any:
+    def _arguments(self) -> dict[str, Any]:
+        kwargs = self.job.payload_codec.decode(self.claimed.payload)
         if self.job.context_parameter is not None:
             kwargs[self.job.context_parameter] = self._context()
-        if self.job.kind == "async":
-            return await self.job.function(**kwargs)
-        return await anyio.to_thread.run_sync(
-            partial(self.job.function, **kwargs), limiter=self._threads, abandon_on_cancel=True
+        return kwargs
+
+    async def _in_a_thread(self, kwargs: dict[str, Any]) -> Any:
+        returned, raised = await anyio.to_thread.run_sync(
+            partial(_called, self.job.function, kwargs),
+            limiter=self._threads,
+            abandon_on_cancel=True,
         )
+        if raised is None:
+            return returned
+        try:
+            raise raised
+        finally:
+            del raised  # its traceback has this frame
 
     def _context(self) -> Context:
         claimed = self.claimed
@@ -172,7 +195,7 @@ class Attempt:
             attempt=claimed.attempt,
             max_attempts=self.max_attempts,
             context=claimed.context,
-            tags=claimed.tags,
+            tags=tuple(claimed.tags or ()),
             deadline=claimed.deadline_at,
             log=log.get(claimed.name).bind(
                 job_id=str(claimed.job_id), job_name=claimed.name, attempt=claimed.attempt
@@ -196,24 +219,29 @@ class Attempt:
         return self._again(f"TimeoutError: not done within {words(timeout)}", None, None)
 
     def _failed(self, error: BaseException) -> Outcome:
+        """How an attempt ends that raised: failing must not fail, whatever the exception does when it is looked at."""
         if self.why is not None:  # stopped, and it ended by raising something of its own
             return self._stopped()
-        told = None if isinstance(error, PillarsError) else _traceback(self.job, error)
+        try:
+            return self._judged(error)
+        except BaseException:  # noqa: BLE001 - such as a hostile __class__
+            return self._again(UNTELLABLE, None, None)
+
+    def _judged(self, error: BaseException) -> Outcome:
+        if isinstance(error, LockLost):
+            return Released()
+        hide = partial(masked, also=secrets_in(self.claimed.payload))
+        said = _line(error, hide)
+        told = None if isinstance(error, PillarsError) else _traceback(self.job, error, hide)
         match error:
-            case LockLost():
-                return Released()
             case Discard():
-                return Failed(_line(error), told)
+                return Failed(said, told)
             case Snooze():
                 wait = _asked(error.for_)
-                return (
-                    self._again(_line(error), told, None)
-                    if wait is None
-                    else Snoozed(wait, _line(error))
-                )
+                return self._again(said, told, None) if wait is None else Snoozed(wait, said)
             case Retry():
-                return self._again(_line(error), told, _asked(error.after))
-        return self._again(_line(error), told, None)
+                return self._again(said, told, _asked(error.after))
+        return self._again(said, told, None)
 
     def _again(self, error: str, told: str | None, after: timedelta | None) -> Outcome:
         if self.claimed.attempt >= self.max_attempts:
@@ -229,10 +257,15 @@ class Attempt:
 
         return backoff.delay(self.job.rules.backoff, self.claimed.attempt, trouble=tell)
 
-    def _deadline(self) -> float | None:
-        if self.claimed.deadline_at is None:
-            return None
-        return self.began_at + (self.claimed.deadline_at - self.claimed.locked_at).total_seconds()
+
+def _called(
+    function: Callable[..., Any], kwargs: dict[str, Any]
+) -> tuple[Any, BaseException | None]:
+    """What a function returned or raised: raised across threads, a hostile exception would end whoever looks at it there."""
+    try:
+        return function(**kwargs), None
+    except BaseException as error:  # noqa: BLE001 - raised again in the attempt
+        return None, error
 
 
 def _asked(wait: Duration | None) -> timedelta | None:
@@ -243,10 +276,10 @@ def _asked(wait: Duration | None) -> timedelta | None:
         return None
 
 
-def _line(error: BaseException) -> str:
-    """The error in one storable line; an exception's own text may be anything."""
+def _line(error: BaseException, hide: Callable[[str], str] = masked) -> str:
+    """The error in one storable line, without secrets; an exception's own text may be anything."""
     try:
-        said = str(error)
+        said = str.__str__(str(error))  # which may give a subclass, hostile in its turn
     except BaseException:  # noqa: BLE001 - a hostile __str__ must not stop a job from failing
         said = ""
     named = (
@@ -254,7 +287,7 @@ def _line(error: BaseException) -> str:
         if isinstance(error, PillarsError) and said
         else f"{type(error).__name__}: {said}".rstrip(": ")
     )
-    return clean_text(named, limit=2_000)
+    return clean_text(named, limit=2_000, hide=hide)
 
 
 def from_the_job_on(job: Job[..., Any], frames: TracebackType | None) -> TracebackType | None:
@@ -266,7 +299,7 @@ def from_the_job_on(job: Job[..., Any], frames: TracebackType | None) -> Traceba
     return frame or frames
 
 
-def _traceback(job: Job[..., Any], error: BaseException) -> str:
+def _traceback(job: Job[..., Any], error: BaseException, hide: Callable[[str], str]) -> str:
     try:
         frames = from_the_job_on(job, error.__traceback__)
         told = "".join(
@@ -274,4 +307,4 @@ def _traceback(job: Job[..., Any], error: BaseException) -> str:
         )
     except BaseException:  # noqa: BLE001 - as above
         told = type(error).__name__
-    return clean_text(told)
+    return clean_text(told, hide=hide)

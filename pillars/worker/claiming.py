@@ -13,7 +13,8 @@ from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.service.surviving import Outage
 from pillars.store import claiming as store, history, locks, settling
-from pillars.store.claiming import Claim, Claimed, Demand, Places
+from pillars.store.claiming import Claim, Demand, Places
+from pillars.store.rows import Claimed
 from pillars.store.settling import Returned
 from pillars.worker.fronts import Front
 from pillars.worker.holdings import Holdings, counted_clock
@@ -69,11 +70,16 @@ class Claimer:
         """Some job is due in `wait`: look then, unless an earlier look is set."""
         loop = asyncio.get_running_loop()
         at = loop.time() + max(wait.total_seconds(), 0.0)
-        if self._alarm is not None and loop.time() < self._alarm_at <= at:
+        if self._alarm is not None and self._alarm_at <= at:
             return
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm, self._alarm_at = loop.call_at(at, self.wake), at
+        self._alarm, self._alarm_at = loop.call_at(at, self._ring), at
+
+    def _ring(self) -> None:
+        # Not told by the clock: uvloop rings up to half a millisecond before the time, and a loop that was held up rings late.
+        self._alarm = None
+        self.wake()
 
     def recover(self) -> None:
         """We were cut off, or the database shows locks that we do not hold: set things right before the next claim."""

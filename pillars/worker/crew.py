@@ -11,12 +11,12 @@ import anyio
 
 from pillars.jobs.definition import Job
 from pillars.service.process import Process
-from pillars.store.claiming import Claimed
+from pillars.store.rows import Claimed
 from pillars.store.settling import Returned
 from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
 from pillars.worker.completing import Completer
 from pillars.worker.finishing import Finisher, Settling
-from pillars.worker.holdings import Holdings, JobKey, counted_clock
+from pillars.worker.holdings import Holdings, counted_clock
 from pillars.worker.outcomes import Outcome, Released
 from pillars.worker.slots import Slots
 
@@ -42,7 +42,8 @@ class Crew:
         self._holdings = holdings
         self._finisher = finisher
         self._on_freed = on_freed
-        self._attempts: dict[JobKey, Attempt] = {}
+        self._attempts: dict[Attempt, None] = {}
+        """Whose code runs, in the order in which it began."""
         self._waiting: dict[str, deque[tuple[Claimed, float]]] = {
             kind: deque() for kind in slots.kinds
         }
@@ -76,7 +77,8 @@ class Crew:
                 await asyncio.gather(*left, return_exceptions=True)
 
     def attempts(self) -> list[Attempt]:
-        return list(self._attempts.values())
+        """Those whose code runs; also for another thread, since to copy them is one step."""
+        return list(self._attempts)
 
     def take_in(self, claimed: Sequence[Claimed]) -> None:
         """Begin jobs that were claimed, as far as there are slots; the others wait for the next that comes free."""
@@ -89,7 +91,7 @@ class Crew:
             if stopping or one.lock_token not in trusted:
                 self._give_back(one)
             elif self._slots.free(kind) > 0:
-                self._begin(one, now)
+                self._begin(one, came_at=now, now=now)
             else:
                 self._waiting[kind].append((one, now))
                 self._slots.waiting[kind] += 1
@@ -123,17 +125,17 @@ class Crew:
 
     def running(self) -> list[UUID]:
         """The ids of the jobs whose code runs."""
-        return [job_id for job_id, _ in self._attempts]
+        return [attempt.claimed.job_id for attempt in self._attempts]
 
-    def _begin(self, claimed: Claimed, came_at: float) -> None:
+    def _begin(self, claimed: Claimed, *, came_at: float, now: float) -> None:
         job = self._jobs[claimed.name]
         attempt = Attempt(claimed, job, threads=self._threads, complete=Completer)
-        self._attempts[attempt.key] = attempt
+        self._attempts[attempt] = None
         self._slots.take(job.kind, claimed.queue)
         waited = (
             claimed.locked_at - claimed.run_at
         ).total_seconds()  # both by the database's clock
-        self._process.tally.began(claimed.queue, waited + counted_clock() - came_at)
+        self._process.tally.began(claimed.queue, waited + now - came_at)
         attempt.task = self._loop.create_task(
             self._attempt(attempt), name=claimed.name, context=self._context.copy()
         )
@@ -150,7 +152,7 @@ class Crew:
         for attempt in fresh:
             if attempt.begun:
                 attempt.heed_deadline()
-            elif attempt.key in self._attempts:
+            elif attempt in self._attempts:
                 self._fresh.append(attempt)
         if self._fresh:
             self._watching = True
@@ -165,6 +167,7 @@ class Crew:
             return attempt.cancelled_itself(error)
 
     async def _hand_over(self, settling: Settling) -> None:
+        """Hand it to a finisher that has no room yet: once it has some, or where the wait is cancelled, at once."""
         try:
             await self._finisher.put(settling)
         except asyncio.CancelledError:  # a cancellation of the job's own that found no await before
@@ -176,8 +179,13 @@ class Crew:
         try:
             outcome = await self._outcome(attempt)
             self._holdings.ended(attempt.key)
-            if self._attempts.pop(attempt.key, None) is not None:
-                await self._hand_over(Settling.of(attempt, outcome))
+            if attempt in self._attempts:
+                del self._attempts[attempt]
+                settling = Settling.of(attempt, outcome)
+                if self._finisher.has_room:
+                    self._finisher.take(settling)
+                else:
+                    await self._hand_over(settling)
             self._slots.free_up(attempt.job.kind, attempt.claimed.queue)
             if not self._attempts:
                 self._idle.set()
@@ -197,8 +205,9 @@ class Crew:
         while waiting and self._slots.free(kind) > 0:
             claimed, came_at = waiting.popleft()
             self._slots.waiting[kind] -= 1
-            if counted_clock() - came_at < LONGEST_WAIT:
-                self._begin(claimed, came_at)
+            now = counted_clock()
+            if now - came_at < LONGEST_WAIT:
+                self._begin(claimed, came_at=came_at, now=now)
             else:
                 self._give_back(claimed)
 

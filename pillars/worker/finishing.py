@@ -17,8 +17,8 @@ from pillars.errors import DatabaseTrouble, Trouble
 from pillars.service.surviving import Outage
 from pillars.service.tally import Tally
 from pillars.store import history, settling
-from pillars.store.pool import Executor
 from pillars.store.rows import Answered, PutBack
+from pillars.store.session import Executor
 from pillars.store.settling import Ended, Returned
 from pillars.worker.attempts import Attempt
 from pillars.worker.holdings import Holdings, JobKey
@@ -52,7 +52,7 @@ EVENTS = {
 }
 
 
-class Settling(Struct, frozen=True):
+class Settling(Struct, frozen=True, gc=False):
     """An outcome on its way to the database, and what its log line will say."""
 
     record: Ended | Returned
@@ -106,6 +106,11 @@ class Finisher:
         self._done = asyncio.Event()
         self._done.set()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether an outcome may be handed over at once."""
+        return self._room.is_set()
+
     async def put(self, settling: Settling) -> None:
         """Hand an outcome over; waits only where too many wait already."""
         await self._room.wait()
@@ -113,9 +118,10 @@ class Finisher:
 
     def take(self, settling: Settling) -> None:
         """Take an outcome over at once, however many wait."""
+        if not self._pending:
+            self._some.set()
+            self._done.clear()
         self._pending.append(settling)
-        self._some.set()
-        self._done.clear()
         if len(self._pending) >= MOST_PENDING:
             self._room.clear()
 
@@ -198,15 +204,16 @@ class Finisher:
         self, group: Sequence[Settling], answers: Sequence[Answered | PutBack]
     ) -> list[Settling]:
         """Settle a group by what was said of it; returns those that are busy."""
+        logger = self._log.bind()  # once for all: as it is, it is put together at each use
         said = {(answer.job_id, answer.lock_token): answer for answer in answers}
-        judged = [(one, _answer(one, said)) for one in group]
+        judged = [(one, _answer(one, said) if said else DONE) for one in group]
         self._holdings.settle([one.key for one, answer in judged if answer.answer != "busy"])
         for one, answer in judged:
             if isinstance(answer, PutBack) and answer.run_in is not None:
                 self._on_put_back(answer.run_in)
             if answer.answer != "busy" and one.name:
                 told = _completed(one) if answer.answer == "completed" else one
-                _tell(told, self._tally, self._log, lost=answer.answer == "lost")
+                _tell(told, self._tally, logger, lost=answer.answer == "lost")
         return [one for one, answer in judged if answer.answer == "busy"]
 
 
@@ -214,7 +221,7 @@ def _answer(settling: Settling, said: Mapping[JobKey, Answered | PutBack]) -> An
     """A finish says nothing of what it simply moved."""
     if isinstance(settling.record, Returned):
         return said[settling.key]
-    return said.get(settling.key, DONE) if said else DONE
+    return said.get(settling.key, DONE)
 
 
 def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
@@ -222,7 +229,7 @@ def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
     keep = attempt.job.rules.keep
     match outcome:
         case Completed(result):
-            return Ended(*attempt.key, "completed", keep, result=result)
+            return Ended(*attempt.key, "completed", keep, result)
         case Failed(error, traceback):
             return Ended(*attempt.key, "failed", keep, error=error, traceback=traceback)
         case Cancelled(error):

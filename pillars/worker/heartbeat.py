@@ -14,8 +14,8 @@ from pillars.service.surviving import Outage
 from pillars.store import locks
 from pillars.store.listener import PROOF
 from pillars.store.locks import Pulse
-from pillars.store.pool import Session
 from pillars.store.rows import Beat
+from pillars.store.session import Session
 from pillars.worker.guarding import Guard
 from pillars.worker.holdings import Holdings, counted_clock
 

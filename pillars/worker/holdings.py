@@ -22,7 +22,7 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 @dataclass(slots=True)
 class _Claim:
     trusted_until: float
-    unsettled: set[UUID]
+    unsettled: set[UUID] = field(default_factory=set)
     running: set[UUID] = field(default_factory=set)
 
 
@@ -42,15 +42,17 @@ class Holdings:
         """Hold jobs of a claim that was asked for at `asked_at`."""
         with self._guard:
             for job_id, token in keys:
-                claim = self._claims.setdefault(token, _Claim(asked_at + self._trust, set()))
+                claim = self._claims.get(token)
+                if claim is None:
+                    claim = self._claims[token] = _Claim(asked_at + self._trust)
                 claim.unsettled.add(job_id)
                 claim.running.add(job_id)
 
     def ended(self, key: JobKey) -> None:
         """The job's code no longer runs; its outcome is still to be written."""
-        with self._guard:
-            if key[1] in self._claims:
-                self._claims[key[1]].running.discard(key[0])
+        claim = self._claims.get(key[1])
+        if claim is not None:
+            claim.running.discard(key[0])  # a single step, so it needs no guard
 
     def settle(self, keys: Iterable[JobKey]) -> None:
         """The jobs' outcomes are written, or lost."""

@@ -15,9 +15,8 @@ from pillars.service.presence import appear, define, leave
 from pillars.service.process import Process
 from pillars.service.pruning import Pruner
 from pillars.store import history
-from pillars.store.claiming import Claimed
 from pillars.store.listener import Listener
-from pillars.store.rows import Beat
+from pillars.store.rows import Beat, Claimed
 from pillars.worker.attempts import Why
 from pillars.worker.claiming import Claimer
 from pillars.worker.crew import Crew

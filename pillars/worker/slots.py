@@ -53,11 +53,13 @@ class Slots:
 
     def take(self, kind: str, queue: str) -> None:
         self.taken[kind] += 1
-        self._by_queue[queue] += 1
+        if self.queues is not None:
+            self._by_queue[queue] += 1
 
     def free_up(self, kind: str, queue: str) -> None:
         self.taken[kind] -= 1
-        self._by_queue[queue] -= 1
+        if self.queues is not None:
+            self._by_queue[queue] -= 1
         self._paces[kind].ended()
 
     def free(self, kind: str) -> int:

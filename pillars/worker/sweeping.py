@@ -11,8 +11,8 @@ from pillars.service.process import Process
 from pillars.service.surviving import Outage
 from pillars.service.telling import tell_swept
 from pillars.store import locks, stats
-from pillars.store.pool import Session
 from pillars.store.rows import Swept
+from pillars.store.session import Session
 
 COUNT_EVERY = 4  # sweeps
 COUNTED_AT_ONCE = 2  # things: where unfinished jobs are due each time, a day of the history has its turn all the same

@@ -1,4 +1,12 @@
 CREATE SCHEMA pillars;
+CREATE DOMAIN pillars.arguments AS jsonb
+	CONSTRAINT arguments_are_an_object CHECK ((jsonb_typeof(VALUE) = 'object'::text));
+CREATE DOMAIN pillars.counter AS integer
+	CONSTRAINT counter_is_0_to_1000000 CHECK (((VALUE >= 0) AND (VALUE <= 1000000)));
+CREATE DOMAIN pillars.length AS interval
+	CONSTRAINT length_is_0_to_3650_days CHECK (((VALUE >= '00:00:00'::interval) AND (VALUE <= '3650 days'::interval)));
+CREATE DOMAIN pillars.moment AS timestamp with time zone
+	CONSTRAINT moment_is_within_2000_to_2200 CHECK (((VALUE >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (VALUE <= '2200-01-01 00:00:00+00'::timestamp with time zone)));
 CREATE TYPE pillars.new_job AS (
 	job_id uuid,
 	name text,
@@ -15,8 +23,10 @@ CREATE TYPE pillars.new_job AS (
 	tags text[],
 	trace text
 );
+CREATE DOMAIN pillars.tries AS integer
+	CONSTRAINT tries_are_1_to_1000 CHECK (((VALUE >= 1) AND (VALUE <= 1000)));
 CREATE FUNCTION pillars.analyze_grown() RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET default_statistics_target TO '10'
     AS $$
@@ -95,7 +105,7 @@ begin
     return 'done';
 end $$;
 CREATE FUNCTION pillars.count_large() RETURNS SETOF text
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
@@ -180,34 +190,30 @@ CREATE TABLE pillars.jobs (
     job_id uuid NOT NULL,
     queue text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL COLLATE pg_catalog."C",
-    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    payload pillars.arguments DEFAULT '{}'::jsonb NOT NULL,
     context text,
     priority integer DEFAULT 0 NOT NULL,
-    run_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
-    created_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
-    locked_at timestamp with time zone,
-    locked_by uuid,
+    run_at pillars.moment DEFAULT pillars.now() NOT NULL,
+    created_at pillars.moment DEFAULT pillars.now() NOT NULL,
+    locked_at pillars.moment,
+    deadline_at pillars.moment,
     lock_token bigint,
-    attempt integer DEFAULT 0 NOT NULL,
-    max_attempts integer,
-    crashes integer DEFAULT 0 NOT NULL,
+    locked_by uuid,
+    attempt pillars.counter DEFAULT 0 NOT NULL,
+    max_attempts pillars.tries,
+    crashes pillars.counter DEFAULT 0 NOT NULL,
     parked boolean DEFAULT false NOT NULL,
-    deadline_at timestamp with time zone,
-    expires_at timestamp with time zone,
-    timeout interval,
+    expires_at pillars.moment,
+    timeout pillars.length,
     unique_key text COLLATE pg_catalog."C",
     tags text[],
     parent_id uuid,
-    cancel_requested_at timestamp with time zone,
-    paused_at timestamp with time zone,
+    cancel_requested_at pillars.moment,
+    paused_at pillars.moment,
     waiting_for text COLLATE pg_catalog."C",
     last_error text,
     trace text,
-    CONSTRAINT jobs_counters CHECK (((attempt >= 0) AND (crashes >= 0) AND ((max_attempts >= 1) AND (max_attempts <= 1000)))),
-    CONSTRAINT jobs_held_by_a_token CHECK (((locked_by IS NULL) = (lock_token IS NULL))),
-    CONSTRAINT jobs_payload_is_an_object CHECK ((jsonb_typeof(payload) = 'object'::text)),
-    CONSTRAINT jobs_timeout CHECK ((timeout >= '00:00:00'::interval)),
-    CONSTRAINT jobs_times CHECK ((((run_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (run_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((created_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (created_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((expires_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at <= '2200-01-01 00:00:00+00'::timestamp with time zone)) AND ((deadline_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (deadline_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))))
+    CONSTRAINT jobs_held_by_a_token CHECK (((locked_by IS NULL) = (lock_token IS NULL)))
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.05');
 COMMENT ON TABLE pillars.jobs IS 'Unfinished jobs. Running is locked_by is not null; parked rows (waiting, paused) are out of the claim''s sight.';
@@ -219,9 +225,9 @@ COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends ex
 COMMENT ON COLUMN pillars.jobs.timeout IS 'Of one attempt. Null: the definition''s. Zero: none.';
 COMMENT ON COLUMN pillars.jobs.unique_key IS 'At most one unfinished job holds it; hashed over 200 bytes.';
 COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
-CREATE FUNCTION pillars.ended(job pillars.jobs, state text, reason text) RETURNS pillars.finished_jobs
+CREATE FUNCTION pillars.ended(job pillars.jobs, state text, reason text, crashed integer DEFAULT 0) RETURNS pillars.finished_jobs
     LANGUAGE sql STABLE
-    RETURN ROW((job).job_id, (job).name, (job).queue, (job).priority, state, (job).payload, (job).context, NULL::jsonb, reason, (job).attempt, (job).max_attempts, (job).crashes, (job).lock_token, (job).created_at, (job).locked_at, pillars.now(), (job).parent_id, (job).tags, (job).trace, (job).unique_key, (job).timeout)::pillars.finished_jobs;
+    RETURN ROW((job).job_id, (job).name, (job).queue, (job).priority, state, ((job).payload)::jsonb, (job).context, NULL::jsonb, reason, ((job).attempt)::integer, ((job).max_attempts)::integer, (((job).crashes)::integer + crashed), (job).lock_token, ((job).created_at)::timestamp with time zone, ((job).locked_at)::timestamp with time zone, pillars.now(), (job).parent_id, (job).tags, (job).trace, (job).unique_key, ((job).timeout)::interval)::pillars.finished_jobs;
 CREATE FUNCTION pillars.ended_as(job_id uuid, lock_token bigint) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -231,7 +237,7 @@ begin
             where ended.job_id = ended_as.job_id and ended.lock_token = ended_as.lock_token limit 1);
 end $$;
 CREATE FUNCTION pillars.enqueue(name text, payload jsonb DEFAULT '{}'::jsonb, queue text DEFAULT NULL::text, priority integer DEFAULT NULL::integer, run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, max_attempts integer DEFAULT NULL::integer, unique_key text DEFAULT NULL::text, context text DEFAULT NULL::text) RETURNS uuid
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
@@ -339,44 +345,53 @@ CREATE FUNCTION pillars.insert_jobs(jobs json) RETURNS TABLE(job_id uuid, create
 #variable_conflict use_column
 declare
     wanted pillars.new_job[];
-    kept_out uuid[];
-    turn integer := 1;
+    stored uuid[];
     woken text[];
-    job record;
 begin
     select array_agg(asked) into wanted
     from json_populate_recordset(null::pillars.new_job, insert_jobs.jobs) asked;
-    with inserted as (
-        insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout,
-                                  unique_key, tags, trace)
-        select asked.job_id, asked.name, asked.queue, asked.payload, asked.context, asked.priority, due.run_at,
-               greatest(due.run_at, pillars.now()) + make_interval(secs => asked.expires_in), asked.max_attempts,
-               make_interval(secs => asked.timeout), pillars.hashed_key(asked.unique_key), asked.tags, asked.trace
-        from unnest(wanted) asked
-        cross join lateral (
-            select coalesce(asked.run_at, pillars.now() + make_interval(secs => coalesce(asked.run_in, 0))) as run_at
-        ) due
-        order by asked.unique_key, asked.job_id
-        on conflict (unique_key) where unique_key is not null do nothing
-        returning jobs.job_id, jobs.queue, jobs.run_at
-    )
-    select array_agg(asked.job_id order by asked.ordinality) filter (where inserted.job_id is null),
-           array_agg(distinct inserted.queue) filter (where inserted.run_at <= pillars.now() + interval '30 seconds')
-    into kept_out, woken
-    from unnest(wanted) with ordinality asked left join inserted on inserted.job_id = asked.job_id;
-    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
-    for job in select asked.* from unnest(wanted) with ordinality asked order by asked.ordinality loop
-        job_id := job.job_id;
-        created := true;
-        if job.job_id = kept_out[turn] then
-            turn := turn + 1;
-            select found.stored_id, found.created into job_id, created from pillars.insert_job(
-                job.job_id, job.name, job.queue, job.payload, job.context, job.priority, job.run_at,
-                make_interval(secs => job.run_in), make_interval(secs => job.expires_in), job.max_attempts,
-                make_interval(secs => job.timeout), job.unique_key, job.tags, job.trace) found;
-        end if;
-        return next;
+    if cardinality(wanted) = 1 then
+        return query
+        select found.stored_id, found.created
+        from unnest(wanted) asked cross join lateral pillars.insert_job(
+            asked.job_id, asked.name, asked.queue, asked.payload, asked.context, asked.priority, asked.run_at,
+            make_interval(secs => asked.run_in), make_interval(secs => asked.expires_in), asked.max_attempts,
+            make_interval(secs => asked.timeout), asked.unique_key, asked.tags, asked.trace) found;
+        return;
+    end if;
+    loop
+        begin
+            with inserted as (
+                insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout,
+                                          unique_key, tags, trace)
+                select asked.job_id, asked.name, asked.queue, asked.payload, asked.context, asked.priority, due.run_at,
+                       greatest(due.run_at, pillars.now()) + make_interval(secs => asked.expires_in), asked.max_attempts,
+                       make_interval(secs => asked.timeout), key.hashed, asked.tags, asked.trace
+                from unnest(wanted) asked
+                cross join lateral (
+                    select coalesce(asked.run_at, pillars.now() + make_interval(secs => coalesce(asked.run_in, 0))) as run_at
+                ) due
+                cross join lateral (select pillars.hashed_key(asked.unique_key) collate "C" as hashed) key
+                order by key.hashed, asked.job_id
+                on conflict (unique_key) where unique_key is not null do nothing
+                returning jobs.queue, jobs.run_at
+            )
+            select array_agg(distinct inserted.queue) filter (where inserted.run_at <= pillars.now() + interval '30 seconds')
+            into woken from inserted;
+            select array_agg(case when asked.unique_key is null then asked.job_id else holder.job_id end order by asked.ordinality)
+            into stored
+            from unnest(wanted) with ordinality asked
+            left join pillars.jobs holder on holder.unique_key = pillars.hashed_key(asked.unique_key);
+            exit when array_position(stored, null) is null;
+            raise exception 'a key came free' using errcode = 'PIL01';
+        exception when sqlstate 'PIL01' then
+            null;
+        end;
     end loop;
+    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
+    return query
+    select stored[asked.ordinality], stored[asked.ordinality] = asked.job_id
+    from unnest(wanted) with ordinality asked order by asked.ordinality;
 end $$;
 CREATE TABLE pillars.definitions (
     name text NOT NULL COLLATE pg_catalog."C",
@@ -391,7 +406,10 @@ CREATE TABLE pillars.definitions (
     deployment text NOT NULL,
     defined_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
     CONSTRAINT definitions_keep CHECK ((keep = ANY (ARRAY['full'::text, 'slim'::text, 'failed'::text, 'none'::text]))),
-    CONSTRAINT definitions_kind CHECK ((kind = ANY (ARRAY['async'::text, 'thread'::text, 'process'::text])))
+    CONSTRAINT definitions_kind CHECK ((kind = ANY (ARRAY['async'::text, 'thread'::text, 'process'::text]))),
+    CONSTRAINT definitions_max_attempts CHECK (((max_attempts >= 1) AND (max_attempts <= 1000))),
+    CONSTRAINT definitions_max_crashes CHECK (((max_crashes >= 1) AND (max_crashes <= 1000))),
+    CONSTRAINT definitions_timeout CHECK (((timeout >= '00:00:00'::interval) AND (timeout <= '3650 days'::interval)))
 );
 COMMENT ON TABLE pillars.definitions IS 'What the code says of each job name; every process writes it at boot. SQL enqueues take their defaults from it.';
 COMMENT ON COLUMN pillars.definitions.timeout IS 'Of one attempt; zero means none.';
@@ -401,25 +419,39 @@ CREATE FUNCTION pillars.kept(name text) RETURNS boolean
     RETURN COALESCE((SELECT (definition.keep <> 'none'::text) FROM pillars.definitions definition WHERE (definition.name = kept.name)), true);
 CREATE FUNCTION pillars.lanes() RETURNS TABLE(queue text, priority integer)
     LANGUAGE sql STABLE
-    AS $$
-with recursive lanes as (
-    (select job.queue, job.priority from pillars.jobs job where not job.parked order by job.queue, job.priority desc limit 1)
-    union all
-    select next.queue, next.priority from lanes cross join lateral (
-        (select job.queue, job.priority from pillars.jobs job
-         where not job.parked and job.queue = lanes.queue and job.priority < lanes.priority
-         order by job.priority desc limit 1)
-        union all
-        (select job.queue, job.priority from pillars.jobs job
-         where not job.parked and job.queue > lanes.queue
-         order by job.queue, job.priority desc limit 1)
-        limit 1
-    ) next
-)
-select lanes.queue, lanes.priority from lanes
-$$;
-CREATE FUNCTION pillars.make_days(days_ahead integer DEFAULT 3) RETURNS integer
-    LANGUAGE plpgsql
+    BEGIN ATOMIC
+ WITH RECURSIVE lanes AS (
+         ( SELECT job.queue,
+             job.priority
+            FROM pillars.jobs job
+           WHERE (NOT job.parked)
+           ORDER BY job.queue, job.priority DESC
+          LIMIT 1)
+         UNION ALL
+          SELECT next.queue,
+             next.priority
+            FROM (lanes lanes_1
+              CROSS JOIN LATERAL (( SELECT job.queue,
+                     job.priority
+                    FROM pillars.jobs job
+                   WHERE ((NOT job.parked) AND (job.queue = lanes_1.queue) AND (job.priority < lanes_1.priority))
+                   ORDER BY job.priority DESC
+                  LIMIT 1)
+                 UNION ALL
+                 ( SELECT job.queue,
+                     job.priority
+                    FROM pillars.jobs job
+                   WHERE ((NOT job.parked) AND (job.queue > lanes_1.queue))
+                   ORDER BY job.queue, job.priority DESC
+                  LIMIT 1)
+          LIMIT 1) next)
+         )
+  SELECT lanes.queue,
+     lanes.priority
+    FROM lanes;
+END;
+CREATE FUNCTION pillars.make_days() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '1s'
     AS $$
@@ -431,7 +463,7 @@ declare
     made integer := 0;
 begin
     foreach parent in array array['finished_completed', 'finished_ended', 'attempts'] loop
-        for ahead in 0..days_ahead loop
+        for ahead in 0..3 loop
             day := today + ahead;
             child := parent || '_' || to_char(day, 'YYYYMMDD');
             continue when to_regclass('pillars.' || child) is not null;
@@ -469,18 +501,24 @@ with kept (history, first_kept) as (
     join pg_inherits part on part.inhparent = ('pillars.' || kept.history)::regclass
     join pg_class child on child.oid = part.inhrelid
     join pg_namespace place on place.oid = child.relnamespace
+), own as (
+    select pg_has_role(history.relowner, 'usage') as own from pg_class history where history.oid = 'pillars.finished_jobs'::regclass
 ), steps as (
     select 2 as rank, parts.history, parts.name as day, false as removes, true as patient,
            format('alter table pillars.%I detach partition %s finalize', parts.history, parts.name) as statement
-    from parts where parts.pending
+    from parts join own on own.own where parts.pending
     union all
     select 1, days.history, days.day, true, false, format('drop table pillars.%I', days.day)
-    from days where days.old and not days.attached
+    from days join own on own.own where days.old and not days.attached
     union all
     select 3, days.history, days.day, false, false,
            format('alter table pillars.%I detach partition pillars.%I concurrently', days.history, days.day)
-    from days join parts on parts.oid = days.oid and parts.history = days.history
+    from days join own on own.own join parts on parts.oid = days.oid and parts.history = days.history
     where days.old
+    union all
+    select 4, days.history, days.day, true, false, format('select pillars.remove_day(%L)', days.day)
+    from days join own on not own.own left join parts on parts.oid = days.oid and parts.history = days.history
+    where days.old or parts.pending
 )
 select steps.history, steps.removes, steps.patient, steps.statement from steps order by steps.rank, steps.day limit 1
 $_$;
@@ -537,6 +575,49 @@ begin
     end loop;
     return parked;
 end $$;
+CREATE FUNCTION pillars.prune_people(keep_audit interval, most integer DEFAULT 10000) RETURNS integer
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+with sessions as (
+    delete from pillars.sessions session where session.digest in (
+        select over.digest from pillars.sessions over where over.expires_at <= pillars.now()
+        order by over.expires_at limit most for update skip locked)
+    returning 1
+), attempts as (
+    delete from pillars.login_attempts attempt where attempt.subject in (
+        select over.subject from pillars.login_attempts over where over.since < pillars.now() - interval '1 hour'
+        limit most for update skip locked)
+    returning 1
+), trail as (
+    delete from pillars.audit entry where entry.audit_id in (
+        select oldest.audit_id from pillars.audit oldest order by oldest.audit_id limit most)
+    and entry.at < pillars.now() - greatest(keep_audit, interval '30 days')
+    returning 1
+)
+select ((select count(*) from sessions) + (select count(*) from attempts) + (select count(*) from trail))::integer
+$$;
+CREATE FUNCTION pillars.remove_day(day text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '250ms'
+    AS $_$
+declare
+    history text := substring(day from '^(finished_completed|finished_ended|attempts)_[0-9]{8}$');
+    attached record;
+begin
+    if history is null or right(day, 8) >= to_char(pillars.now() at time zone 'UTC' - interval '1 day', 'YYYYMMDD') then
+        raise exception 'day: expected a day of the history that ended over a day ago, such as finished_ended_20260101, got %',
+            pillars.shown(day) using errcode = 'invalid_parameter_value';
+    end if;
+    select part.inhdetachpending as pending into attached from pg_inherits part
+    where part.inhrelid = to_regclass(format('pillars.%I', day)) and part.inhparent = to_regclass(format('pillars.%I', history));
+    if found then
+        execute format('alter table pillars.%I detach partition pillars.%I', history, day)
+            || case when attached.pending then ' finalize' else '' end;
+    end if;
+    execute format('drop table pillars.%I', day);
+end $_$;
 CREATE FUNCTION pillars.rescue(OUT rescued integer, OUT failed integer, OUT cancelled integer) RETURNS record
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -567,7 +648,8 @@ begin
         update pillars.jobs job
         set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
             attempt = greatest(job.attempt - 1, 0), crashes = job.crashes + 1,
-            run_at = pillars.now() + interval '1 second' * least(2 ^ job.crashes, 60),
+            -- Each at its own time, or those that were claimed with the culprit would die with it time and again.
+            run_at = pillars.now() + interval '1 second' * (least(2 ^ least(job.crashes, 6), 60) * (1 + random())),
             expires_at = null, -- it may have begun: nobody is left to say
             last_error = 'the worker died holding the job'
         where job.ctid = any(array(select held.place from held where not held.ends))
@@ -583,7 +665,7 @@ begin
             case when (ended.job).cancel_requested_at is null then 'failed' else 'cancelled' end,
             case when (ended.job).cancel_requested_at is null
                  then format('the worker died holding the job, %s times', (ended.job).crashes + 1)
-                 else (ended.job).last_error end) final
+                 else (ended.job).last_error end, 1) final
         where pillars.kept((ended.job).name)
     ), done as (
         select given_back.job_id, given_back.name, 'crashed' as outcome from given_back
@@ -694,36 +776,6 @@ begin
         last_job_id = case outcome when 'enqueued' then tick.job_id else held.last_job_id end
     where held.name = tick.schedule;
 end $$;
-CREATE FUNCTION pillars.unfinished() RETURNS TABLE(queue text, state text, jobs bigint, oldest_run_at timestamp with time zone)
-    LANGUAGE sql STABLE
-    AS $$
-with known as materialized (
-    select counted.figures from pillars.counts counted
-    where counted.part = 'jobs' and counted.counted_at > pillars.now() - greatest(interval '2 minutes', 40 * counted.took)
-      and pg_relation_size('pillars.jobs') > 16777216
-)
-select figure.queue, figure.state, figure.jobs, figure.oldest_run_at
-from known
-cross join lateral jsonb_to_recordset(known.figures) figure (queue text, state text, jobs bigint, oldest_run_at timestamptz)
-union all
-select job.queue, job.state, count(*), min(job.run_at)
-from pillars.all_jobs job
-where job.finished_at is null and not exists (select from known)
-group by job.queue, job.state
-$$;
-CREATE FUNCTION pillars.utc_text(at timestamp with time zone) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text);
-CREATE FUNCTION pillars.uuid7() RETURNS uuid
-    LANGUAGE sql PARALLEL SAFE
-    RETURN (encode(set_byte(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), 6, ((get_byte(uuid_send(gen_random_uuid()), 0) & 15) | 112)), 'hex'::text))::uuid;
-CREATE FUNCTION pillars.was_noted(job_id uuid, lock_token bigint) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    return exists (select from pillars.attempts noted where noted.job_id = was_noted.job_id and noted.lock_token = was_noted.lock_token);
-end $$;
 CREATE VIEW pillars.all_jobs AS
  SELECT job.job_id,
     job.name,
@@ -733,29 +785,29 @@ CREATE VIEW pillars.all_jobs AS
             WHEN (job.locked_by IS NOT NULL) THEN 'running'::text
             WHEN (job.paused_at IS NOT NULL) THEN 'paused'::text
             WHEN job.parked THEN 'waiting'::text
-            WHEN (job.run_at > pillars.now()) THEN 'scheduled'::text
+            WHEN ((job.run_at)::timestamp with time zone > pillars.now()) THEN 'scheduled'::text
             ELSE 'ready'::text
         END AS state,
-    job.payload,
+    (job.payload)::jsonb AS payload,
     job.context,
     NULL::jsonb AS result,
     job.last_error,
-    job.attempt,
-    job.max_attempts,
-    job.crashes,
+    (job.attempt)::integer AS attempt,
+    (job.max_attempts)::integer AS max_attempts,
+    (job.crashes)::integer AS crashes,
     job.lock_token,
-    job.created_at,
-    job.locked_at AS started_at,
+    (job.created_at)::timestamp with time zone AS created_at,
+    (job.locked_at)::timestamp with time zone AS started_at,
     NULL::timestamp with time zone AS finished_at,
     job.parent_id,
     job.tags,
     job.trace,
     job.unique_key,
-    job.timeout,
-    job.run_at,
-    job.locked_at,
+    (job.timeout)::interval AS timeout,
+    (job.run_at)::timestamp with time zone AS run_at,
+    (job.locked_at)::timestamp with time zone AS locked_at,
     job.locked_by,
-    job.deadline_at
+    (job.deadline_at)::timestamp with time zone AS deadline_at
    FROM pillars.jobs job
 UNION ALL
  SELECT ended.job_id,
@@ -785,6 +837,66 @@ UNION ALL
     NULL::timestamp with time zone AS deadline_at
    FROM pillars.finished_jobs ended;
 COMMENT ON VIEW pillars.all_jobs IS 'Every job with its state: unfinished ones from pillars.jobs, final ones from pillars.finished_jobs.';
+CREATE TABLE pillars.counts (
+    part text NOT NULL COLLATE pg_catalog."C",
+    figures jsonb NOT NULL,
+    counted_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    took interval NOT NULL
+);
+COMMENT ON TABLE pillars.counts IS 'What sweeps have counted where a count takes long: the unfinished jobs, and each day of the history that is over.';
+COMMENT ON COLUMN pillars.counts.part IS 'jobs, or the table of a day.';
+COMMENT ON COLUMN pillars.counts.figures IS 'Of jobs: an array of queue, state, jobs, oldest_run_at. Of a day: how many by state.';
+CREATE FUNCTION pillars.unfinished() RETURNS TABLE(queue text, state text, jobs bigint, oldest_run_at timestamp with time zone)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+ WITH known AS MATERIALIZED (
+          SELECT counted.figures
+            FROM pillars.counts counted
+           WHERE ((counted.part = 'jobs'::text) AND (counted.counted_at > (pillars.now() - GREATEST('00:02:00'::interval, ((40)::double precision * counted.took)))) AND (pg_relation_size('pillars.jobs'::regclass) > 16777216))
+         )
+  SELECT figure.queue,
+     figure.state,
+     figure.jobs,
+     figure.oldest_run_at
+    FROM (known
+      CROSS JOIN LATERAL jsonb_to_recordset(known.figures) figure(queue text, state text, jobs bigint, oldest_run_at timestamp with time zone))
+ UNION ALL
+  SELECT job.queue,
+     job.state,
+     count(*) AS count,
+     min(job.run_at) AS min
+    FROM pillars.all_jobs job
+   WHERE ((job.finished_at IS NULL) AND (NOT (EXISTS ( SELECT
+            FROM known))))
+   GROUP BY job.queue, job.state;
+END;
+CREATE FUNCTION pillars.utc_text(at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text);
+CREATE FUNCTION pillars.uuid7() RETURNS uuid
+    LANGUAGE sql PARALLEL SAFE
+    RETURN (encode(set_byte(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), 6, ((get_byte(uuid_send(gen_random_uuid()), 0) & 15) | 112)), 'hex'::text))::uuid;
+CREATE FUNCTION pillars.was_noted(job_id uuid, lock_token bigint, outcome text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    return exists (select from pillars.attempts noted
+                   where noted.job_id = was_noted.job_id and noted.lock_token = was_noted.lock_token
+                     and noted.outcome in (was_noted.outcome, 'cancelled'));
+end $$;
+CREATE TABLE pillars.accounts (
+    name text NOT NULL COLLATE pg_catalog."C",
+    scope text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    password_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    CONSTRAINT accounts_name CHECK (((name ~ '^[a-z0-9][a-z0-9._@+-]{0,99}$'::text) AND (name <> ALL (ARRAY['loopback'::text, 'nobody'::text])))),
+    CONSTRAINT accounts_scope CHECK ((scope = ANY (ARRAY['view'::text, 'operate'::text])))
+);
+COMMENT ON TABLE pillars.accounts IS 'People who may log in to the dashboard.';
+COMMENT ON COLUMN pillars.accounts.password_hash IS 'scrypt, its parameters, the salt and the hash, as pillars.service.passwords writes them.';
+COMMENT ON COLUMN pillars.accounts.password_at IS 'When the password was set.';
 CREATE TABLE pillars.attempts (
     job_id uuid NOT NULL,
     attempt integer NOT NULL,
@@ -800,15 +912,28 @@ CREATE TABLE pillars.attempts (
 PARTITION BY RANGE (ended_at);
 COMMENT ON TABLE pillars.attempts IS 'Attempts that did not simply complete, a partition a day. A clean first try leaves no row.';
 COMMENT ON COLUMN pillars.attempts.outcome IS 'What became of the job: failed, cancelled, or back in its queue (retried, snoozed, crashed).';
-CREATE TABLE pillars.counts (
-    part text NOT NULL COLLATE pg_catalog."C",
-    figures jsonb NOT NULL,
-    counted_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
-    took interval NOT NULL
+CREATE TABLE pillars.audit (
+    audit_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    target text,
+    address text,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT audit_details CHECK ((jsonb_typeof(details) = 'object'::text))
 );
-COMMENT ON TABLE pillars.counts IS 'What sweeps have counted where a count takes long: the unfinished jobs, and each day of the history that is over.';
-COMMENT ON COLUMN pillars.counts.part IS 'jobs, or the table of a day.';
-COMMENT ON COLUMN pillars.counts.figures IS 'Of jobs: an array of queue, state, jobs, oldest_run_at. Of a day: how many by state.';
+COMMENT ON TABLE pillars.audit IS 'What people and their programs changed: written, never changed, removed only by age.';
+COMMENT ON COLUMN pillars.audit.actor IS 'An account; PILLARS_TOKEN or PILLARS_VIEW_TOKEN; loopback, where no token is set; cli: and a user of the machine; nobody, of a login that failed.';
+COMMENT ON COLUMN pillars.audit.target IS 'The job''s id, or the name of the queue, schedule or account; null of several.';
+COMMENT ON COLUMN pillars.audit.address IS 'Where the request came from; null of a command.';
+ALTER TABLE pillars.audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME pillars.audit_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE pillars.finished_completed (
     job_id uuid CONSTRAINT finished_jobs_job_id_not_null NOT NULL,
     name text CONSTRAINT finished_jobs_name_not_null NOT NULL COLLATE pg_catalog."C",
@@ -868,6 +993,7 @@ CREATE TABLE pillars.locks (
     job_ids uuid[] NOT NULL
 )
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='200', autovacuum_vacuum_cost_delay='0');
+ALTER TABLE ONLY pillars.locks ALTER COLUMN job_ids SET STORAGE EXTERNAL;
 COMMENT ON TABLE pillars.locks IS 'One row a claim. Heartbeats extend these rows and rescue reads them; no job row is written or searched for either.';
 COMMENT ON COLUMN pillars.locks.locked_by IS 'The worker; the nil uuid once a sweep has given away jobs of the claim, so that no heartbeat revives it.';
 ALTER TABLE pillars.locks ALTER COLUMN lock_token ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -878,6 +1004,13 @@ ALTER TABLE pillars.locks ALTER COLUMN lock_token ADD GENERATED BY DEFAULT AS ID
     NO MAXVALUE
     CACHE 1
 );
+CREATE TABLE pillars.login_attempts (
+    subject text NOT NULL COLLATE pg_catalog."C",
+    since timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL
+)
+WITH (fillfactor='50');
+COMMENT ON TABLE pillars.login_attempts IS 'How often something was tried since a moment: logins by name (hashed: people mistype) and by address, failures that fit no account.';
 CREATE TABLE pillars.migrations (
     track text NOT NULL,
     version integer NOT NULL,
@@ -888,7 +1021,7 @@ CREATE TABLE pillars.migrations (
 COMMENT ON TABLE pillars.migrations IS 'Which migration files this database has: of the runtime (track pillars) and of the app (track app).';
 CREATE TABLE pillars.queues (
     name text NOT NULL COLLATE pg_catalog."C",
-    paused_at timestamp with time zone
+    paused_at pillars.moment
 );
 COMMENT ON TABLE pillars.queues IS 'What people said of a queue. A queue that nobody spoke of has no row and is not paused.';
 CREATE VIEW pillars.queue_stats AS
@@ -900,15 +1033,45 @@ CREATE VIEW pillars.queue_stats AS
     (COALESCE(EXTRACT(epoch FROM (pillars.now() - waiting.oldest_ready_at)), (0)::numeric))::double precision AS oldest_ready_seconds,
     (spoken.paused_at IS NOT NULL) AS paused
    FROM (( SELECT job.queue,
-            count(*) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND (job.run_at <= pillars.now()))) AS ready,
+            count(*) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND ((job.run_at)::timestamp with time zone <= pillars.now()))) AS ready,
             count(*) FILTER (WHERE (job.locked_by IS NOT NULL)) AS running,
-            count(*) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND (job.run_at > pillars.now()))) AS scheduled,
+            count(*) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND ((job.run_at)::timestamp with time zone > pillars.now()))) AS scheduled,
             count(*) FILTER (WHERE (job.parked AND (job.locked_by IS NULL))) AS parked,
-            min(job.run_at) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND (job.run_at <= pillars.now()))) AS oldest_ready_at
+            min((job.run_at)::timestamp with time zone) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND ((job.run_at)::timestamp with time zone <= pillars.now()))) AS oldest_ready_at
            FROM pillars.jobs job
           GROUP BY job.queue) waiting
      FULL JOIN pillars.queues spoken ON ((spoken.name = waiting.queue)));
 COMMENT ON VIEW pillars.queue_stats IS 'Unfinished jobs by queue: ready, running, scheduled, parked, age of the oldest ready one, paused.';
+CREATE VIEW pillars.redacted_attempts AS
+ SELECT job_id,
+    attempt,
+    outcome,
+    locked_by,
+    started_at,
+    ended_at
+   FROM pillars.attempts attempt;
+COMMENT ON VIEW pillars.redacted_attempts IS 'Attempts that did not simply complete, without their errors.';
+CREATE VIEW pillars.redacted_jobs AS
+ SELECT job_id,
+    name,
+    queue,
+    priority,
+    state,
+    attempt,
+    max_attempts,
+    crashes,
+    created_at,
+    started_at,
+    finished_at,
+    parent_id,
+    tags,
+    timeout,
+    run_at,
+    locked_at,
+    locked_by,
+    deadline_at
+   FROM pillars.all_jobs job;
+COMMENT ON VIEW pillars.redacted_jobs IS 'Every job with its state and times, without payload, context, result, error and unique key.';
 CREATE TABLE pillars.schedules (
     name text NOT NULL COLLATE pg_catalog."C",
     job text NOT NULL COLLATE pg_catalog."C",
@@ -930,7 +1093,7 @@ CREATE TABLE pillars.schedules (
     catchup_window interval,
     next_run_at timestamp with time zone,
     last_job_id uuid,
-    paused_at timestamp with time zone,
+    paused_at pillars.moment,
     paused_in_code boolean DEFAULT false NOT NULL,
     deployment text NOT NULL,
     last_error text,
@@ -938,10 +1101,12 @@ CREATE TABLE pillars.schedules (
     updated_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
     CONSTRAINT schedules_catchup CHECK ((catchup = ANY (ARRAY['latest'::text, 'all'::text, 'skip'::text]))),
     CONSTRAINT schedules_every CHECK (((every >= '00:00:01'::interval) AND (every <= '3650 days'::interval))),
+    CONSTRAINT schedules_expires_in CHECK (((expires_in >= '00:00:00'::interval) AND (expires_in <= '3650 days'::interval))),
     CONSTRAINT schedules_jitter CHECK (((jitter >= '00:00:00'::interval) AND (jitter <= '3650 days'::interval))),
     CONSTRAINT schedules_next_run_at CHECK (((next_run_at >= '2000-01-01 00:00:00+00'::timestamp with time zone) AND (next_run_at <= '2200-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT schedules_one_rule CHECK (((every IS NULL) <> (crontab IS NULL))),
     CONSTRAINT schedules_overlap CHECK ((overlap = ANY (ARRAY['skip'::text, 'queue'::text, 'allow'::text]))),
+    CONSTRAINT schedules_timeout CHECK (((timeout >= '00:00:00'::interval) AND (timeout <= '3650 days'::interval))),
     CONSTRAINT schedules_window CHECK (((catchup_window >= '00:00:00'::interval) AND (catchup_window <= '3650 days'::interval)))
 )
 WITH (fillfactor='50');
@@ -950,6 +1115,40 @@ COMMENT ON COLUMN pillars.schedules.next_run_at IS 'No tick before it is undecid
 COMMENT ON COLUMN pillars.schedules.last_job_id IS 'The job of the last tick that made one, by which overlap is judged.';
 COMMENT ON COLUMN pillars.schedules.paused_in_code IS 'What the code said at the last sync: only its change moves paused_at, so a person''s pause outlives a deploy.';
 COMMENT ON COLUMN pillars.schedules.last_error IS 'Why the schedule could not be ticked, while that lasts.';
+CREATE VIEW pillars.redacted_schedules AS
+ SELECT name,
+    job,
+    queue,
+    priority,
+    every,
+    crontab,
+    timezone,
+    catchup,
+    overlap,
+    jitter,
+    catchup_window,
+    next_run_at,
+    last_job_id,
+    (paused_at)::timestamp with time zone AS paused_at,
+    deployment,
+    created_at,
+    updated_at
+   FROM pillars.schedules schedule;
+COMMENT ON VIEW pillars.redacted_schedules IS 'Periodic rules, without the arguments of their jobs.';
+CREATE TABLE pillars.sessions (
+    digest bytea NOT NULL,
+    account text COLLATE pg_catalog."C",
+    scope text NOT NULL,
+    seal bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT sessions_scope CHECK ((scope = ANY (ARRAY['view'::text, 'operate'::text])))
+);
+COMMENT ON TABLE pillars.sessions IS 'Logins to the dashboard that have not ended.';
+COMMENT ON COLUMN pillars.sessions.digest IS 'SHA-256 of the session''s id, which only the browser has.';
+COMMENT ON COLUMN pillars.sessions.account IS 'Whose it is; null where it was opened by PILLARS_TOKEN (scope operate) or PILLARS_VIEW_TOKEN (view).';
+COMMENT ON COLUMN pillars.sessions.scope IS 'At the login; an account''s own row decides.';
+COMMENT ON COLUMN pillars.sessions.seal IS 'HMAC of the id under the secret that opened it: a password or token that changed opens it no more.';
 CREATE TABLE pillars.ticks (
     schedule text NOT NULL COLLATE pg_catalog."C",
     tick timestamp with time zone NOT NULL,
@@ -986,6 +1185,10 @@ WITH (fillfactor='50');
 COMMENT ON TABLE pillars.workers IS 'One row a process, for people and health; nothing about jobs is decided by it.';
 ALTER TABLE ONLY pillars.finished_jobs ATTACH PARTITION pillars.finished_completed FOR VALUES IN ('completed');
 ALTER TABLE ONLY pillars.finished_jobs ATTACH PARTITION pillars.finished_ended FOR VALUES IN ('failed', 'cancelled', 'expired');
+ALTER TABLE ONLY pillars.accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY pillars.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (audit_id);
 ALTER TABLE ONLY pillars.counts
     ADD CONSTRAINT counts_pkey PRIMARY KEY (part);
 ALTER TABLE ONLY pillars.definitions
@@ -994,12 +1197,16 @@ ALTER TABLE ONLY pillars.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (job_id);
 ALTER TABLE ONLY pillars.locks
     ADD CONSTRAINT locks_pkey PRIMARY KEY (lock_token);
+ALTER TABLE ONLY pillars.login_attempts
+    ADD CONSTRAINT login_attempts_pkey PRIMARY KEY (subject);
 ALTER TABLE ONLY pillars.migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (track, version);
 ALTER TABLE ONLY pillars.queues
     ADD CONSTRAINT queues_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY pillars.schedules
     ADD CONSTRAINT schedules_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY pillars.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY pillars.ticks
     ADD CONSTRAINT ticks_pkey PRIMARY KEY (schedule, tick);
 ALTER TABLE ONLY pillars.workers
@@ -1014,6 +1221,8 @@ CREATE INDEX jobs_parked ON pillars.jobs USING btree (name) WHERE parked;
 CREATE INDEX jobs_parked_ids ON pillars.jobs USING btree (job_id) WHERE parked;
 CREATE UNIQUE INDEX jobs_unique ON pillars.jobs USING btree (unique_key) WHERE (unique_key IS NOT NULL);
 CREATE INDEX jobs_waiting ON pillars.jobs USING btree (waiting_for) WHERE (parked AND (waiting_for <> 'definition'::text));
+CREATE INDEX sessions_account ON pillars.sessions USING btree (account) WHERE (account IS NOT NULL);
+CREATE INDEX sessions_expires_at ON pillars.sessions USING btree (expires_at);
 CREATE INDEX ticks_created_at ON pillars.ticks USING btree (created_at);
 ALTER INDEX pillars.finished_jobs_job_id ATTACH PARTITION pillars.finished_completed_job_id_idx;
 ALTER INDEX pillars.finished_jobs_job_id ATTACH PARTITION pillars.finished_ended_job_id_idx;

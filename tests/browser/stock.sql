@@ -52,3 +52,7 @@ values ('crons.nightly', 'jobs.orders.send_receipt', '{}', 'default', 4, null, '
 insert into pillars.ticks (schedule, tick, job_id, outcome, missed)
 values ('crons.pulse', pillars.now() - interval '18 seconds', pillars.uuid7(), 'enqueued', 2),
     (current_setting('test.said'), pillars.now() - interval '1 day', null, 'late', 0);
+
+insert into pillars.audit (actor, action, target, address, details)
+select said, action, said, said, jsonb_build_object(said, said)
+from current_setting('test.said') said, (values ('login'), ('login.failed'), ('queue.pause')) done (action);

@@ -267,20 +267,22 @@ async def test_an_open_way_to_a_server_elsewhere_is_found(
     assert_finds(await find(db, "database.tls", seen={"url": url}), status, words)
 
 
-async def test_a_role_that_may_not_migrate_or_make_days_is_found(db: str, empty_db: str) -> None:
+async def test_a_role_that_may_neither_migrate_nor_work_is_found(db: str, empty_db: str) -> None:
     assert_finds(await find(db, "database.role"), "ok")
     role = f"weak_{uuid4().hex[:8]}"
     await tell(db, f"create role {role} login")
     try:
         weak = as_role(db, role)
         assert_finds(
-            await find(weak, "database.role"), "warn", f"role {role} may not create in the schema"
+            await find(weak, "database.role"),
+            "warn",
+            f"role {role} may neither work nor create in the schema",
         )
         assert_finds(
-            await find(weak, "database.role", env="prod"), "fail", "grant create on schema pillars"
+            await find(weak, "database.role", env="prod"), "fail", f"grant pillars_worker to {role}"
         )
         assert_finds(
-            await find(as_role(empty_db, role), "database.role"), "warn", "may not create a schema"
+            await find(as_role(empty_db, role), "database.role"), "warn", "nor create a schema"
         )
         assert_finds(await find(weak, "jobs.waiting"), "skip", "permission denied")
         await tell(db, "revoke execute on function pg_control_system() from public")
@@ -289,7 +291,7 @@ async def test_a_role_that_may_not_migrate_or_make_days_is_found(db: str, empty_
         )
         await tell(db, f"grant create, usage on schema pillars to {role}")
         assert_finds(
-            await find(weak, "database.role"), "fail", "does not own pillars.finished_jobs"
+            await find(weak, "database.role"), "fail", "neither owns pillars.finished_jobs"
         )
     finally:
         await tell(db, f"drop owned by {role}")
@@ -316,7 +318,7 @@ async def test_a_pooler_is_found_where_sessions_are_needed(db: str) -> None:
         found = await find(db, "database.pooler", direct=pooled)
         assert_finds(found, "warn", "DATABASE_DIRECT_URL leads through a pooler")
         await appear(db)
-        assert_finds(await find(pooled, "database.connections", pool=1000), "ok", "may open 1005")
+        assert_finds(await find(pooled, "database.connections", pool=1000), "ok", "may open 1006")
 
 
 async def test_a_direct_url_to_another_database_is_found(db: str, empty_db: str) -> None:
@@ -341,16 +343,16 @@ async def test_notifications_that_are_not_heard_are_found(db: str, empty_db: str
 
 async def test_more_pools_than_the_server_has_connections_are_found(db: str) -> None:
     await appear(db)
-    assert_finds(await find(db, "database.connections"), "ok", "1 processes may open 15")
+    assert_finds(await find(db, "database.connections"), "ok", "1 processes may open 16")
     assert_finds(
-        await find(db, "database.connections", pool=1000), "warn", "may open 1005", "PILLARS_POOL"
+        await find(db, "database.connections", pool=1000), "warn", "may open 1006", "PILLARS_POOL"
     )
 
 
 async def test_three_pillars_in_one_process_share_its_pools(db: str) -> None:
     for role in ("web", "worker", "cron"):
         await appear(db, role)
-    assert_finds(await find(db, "database.connections"), "ok", "1 processes may open 16")
+    assert_finds(await find(db, "database.connections"), "ok", "1 processes may open 17")
 
 
 async def test_a_server_that_forgets_is_found_in_prod(db: str) -> None:

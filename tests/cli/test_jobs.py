@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from cli.said import Run
+from hostile import fill
 from pillars.cli import changing
 from pillars.jobs.enqueuing import new_id
 from pillars.service.process import Process
@@ -165,6 +166,21 @@ async def test_hostile_text_cannot_reach_the_terminal(app: Run, db: str) -> None
         said = await app(*words)
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", said.out + said.err), said
     assert r"\x1b[2J\r\nname\u202e" in said.out
+
+
+STEERING = [  # what a terminal would obey
+    "\x1b[2J\x1b[H", "\x1b]0;title\x07", "\x1b]8;;javascript:alert(1)\x07here\x1b]8;;\x07", "\x1b]52;c;cm0gLXJm\x07", "\u009b31m", "\u009d0;t\u009c",
+    "\x1bP$qm\x1b\\", "\x07\x08\x7f", "line\rover it\nand below", "\u202egnp.exe\u2066", "\x1b[6n", "\u2028\u2029\x85\x0b\x0c",
+]  # fmt: skip
+
+
+async def test_nothing_that_is_stored_steers_the_terminal(app: Run, db: str) -> None:
+    jobs = await fill(db, STEERING)
+    shown = [["jobs", "show", job_id] for job_id in jobs.values()]
+    for words in (["jobs", "list"], ["queues", "list"], ["schedules", "list"], ["workers", "list"], *shown):  # fmt: skip
+        said = await app(*words)
+        assert all(one.isprintable() or one == "\n" for one in said.out + said.err), said
+        assert r"\x1b" in said.out or words in shown
 
 
 # --- show ---------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from pillars.errors import DatabaseTrouble, Trouble
 from pillars.schedules.deciding import decide
 from pillars.store import schedules as store
 from pillars.store.database import Database
-from pillars.store.pool import Session
 from pillars.store.rows import Ticked
+from pillars.store.session import Session
 from support import asking, until
 
 Stage = Any

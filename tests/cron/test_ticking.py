@@ -244,8 +244,8 @@ async def test_a_paused_schedule_does_not_tick(stage: Stage) -> None:
 BREAK = [
     ("update pillars.schedules set crontab = '61 * * * *', every = null where name = 'crons.x'", "field 1 (minute)"),
     ("update pillars.schedules set crontab = '0 3 * * *', every = null, timezone = 'Mars/Base' where name = 'crons.x'", "Mars/Base"),
-    ("update pillars.schedules set payload = '[]' where name = 'crons.x'", "jobs_payload_is_an_object"),
-    ("update pillars.schedules set max_attempts = 0 where name = 'crons.x'", "jobs_counters"),
+    ("update pillars.schedules set payload = '[]' where name = 'crons.x'", "arguments_are_an_object"),
+    ("update pillars.schedules set max_attempts = 0 where name = 'crons.x'", "tries_are_1_to_1000"),
 ]  # fmt: skip
 
 

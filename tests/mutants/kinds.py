@@ -23,6 +23,9 @@ class Promise(StrEnum):
     UNHINDERED = "Nobody's open transaction, and no other's bad row, holds up the rest."
     WOKEN = "Work that is due is begun soon, also where a wake-up was lost."
     GUARDED = "The API answers only those it is meant for."
+    TRACED = "Whatever people change leaves a row that says who did it."
+    SECRET = "No secret is shown anywhere, and what is hidden still reaches the job."
+    ALLOWED = "A role of the database may do what it is for, and nobody's names are run but ours."
     TESTED = "A test of an app that passes has seen what it says, in a database of its own."
 
 

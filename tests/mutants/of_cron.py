@@ -96,7 +96,7 @@ CRON = [
         name="leader-that-stays-for-ever",
         without="The server ends the session of a leader that is silent.",
         promise=Promise.TICKED,
-        edits=edit(LEADER, '        "idle_session_timeout": _ms(idle),\n', ""),
+        edits=edit(LEADER, '        "idle_session_timeout": _ms(settings.leader_idle),\n', ""),
         tests=(LEADS + "test_the_session_is_told_its_limits",),
     ),
     Mutant(

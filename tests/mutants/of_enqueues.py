@@ -8,6 +8,7 @@ REDRIVE = "sql/pillars/jobs/redrive.sql"
 ENQUEUES = "tests/store/test_enqueue.py::"
 MERGING = "tests/store/test_merging.py::"
 CANCELS = "tests/store/test_cancel.py::"
+UNDONES = "tests/store/test_undone.py::"
 REDRIVES = "tests/store/test_redriving.py::"
 
 ENQUEUE = [
@@ -30,6 +31,28 @@ ENQUEUE = [
         tests=(
             ENQUEUES + "TestRepeats::test_an_answer_that_is_lost_is_made_good_and_wakes_a_worker",
         ),
+    ),
+    Mutant(
+        name="undone-is-not-repeated",
+        without="An enqueue on our own pool that a deadlock or a serialization failure undid is repeated.",
+        promise=Promise.CLAIMED,
+        edits=edit(
+            "pillars/store/inserting.py",
+            "            if not (left and was_undone(trouble)):\n                raise\n",
+            "            raise\n",
+        ),
+        tests=(UNDONES + "test_what_a_deadlock_undid_is_stored_all_the_same",),
+    ),
+    Mutant(
+        name="undone-many-are-not-repeated",
+        without="An enqueue of many jobs that was undone is repeated, as one of a single job is.",
+        promise=Promise.CLAIMED,
+        edits=edit(
+            ENQUEUEING,
+            "    await repeated(lambda: _store(database, jobs))\n",
+            "    await _store(database, jobs)\n",
+        ),
+        tests=(UNDONES + "test_what_was_undone_for_its_snapshot_is_stored_all_the_same",),
     ),
     Mutant(
         name="unique-looks-once",
@@ -78,8 +101,8 @@ ENQUEUE = [
         promise=Promise.WOKEN,
         edits=edit(
             FUNCTIONS,
-            "queue.name) from unnest(woken) queue (name);\n    for job in select",
-            "queue.name) from unnest(woken[1:0]) queue (name);\n    for job in select",
+            "if due <= pillars.now() + interval '30 seconds' then\n                perform",
+            "if false then\n                perform",
         ),
         tests=(ENQUEUES + "TestTransactions::test_a_committed_one_wakes_once_a_queue",),
     ),
@@ -140,8 +163,8 @@ ENQUEUE = [
         promise=Promise.WOKEN,
         edits=edit(
             ENQUEUEING,
-            "                stored = await _insert(session, jobs)\n    wake(database.wakeups, jobs)\n",
-            "                stored = await _insert(session, jobs)\n",
+            "    wake(database.wakeups, jobs)\n    return _created(jobs)\n",
+            "    return _created(jobs)\n",
         ),
         tests=(ENQUEUES + "TestMany::test_they_wake_each_queue_with_work_that_is_due_soon",),
     ),
@@ -151,8 +174,8 @@ ENQUEUE = [
         promise=Promise.WOKEN,
         edits=edit(
             FUNCTIONS,
-            "    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);\n    for job in select",
-            "    for job in select",
+            "    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);\n    return query",
+            "    return query",
         ),
         tests=(
             "tests/store/test_borrowed.py::TestTransactions::test_many_wake_once_a_queue_and_what_is_due_later_wakes_nobody",
@@ -162,12 +185,46 @@ ENQUEUE = [
         name="crowds-deadlock",
         without="Jobs enqueued together go in the order of their keys, so that two crowds wait in one direction.",
         promise=Promise.UNHINDERED,
-        edits=edit(
-            "sql/pillars/jobs/enqueue_many.sql", "order by job.unique_key, job.job_id\n", ""
-        ),
+        edits=edit(FUNCTIONS, "order by key.hashed, asked.job_id\n", "order by asked.job_id\n"),
         tests=(
             ENQUEUES
             + "TestMany::test_two_crowds_with_the_same_keys_in_opposite_orders_do_not_deadlock",
+        ),
+    ),
+    Mutant(
+        name="crowd-takes-out-of-turn",
+        without="A crowd that may have a key after all lets go of those that it has, and takes all in their order.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            FUNCTIONS, "raise exception 'a key came free' using errcode = 'PIL01';", "null;"
+        ),
+        tests=(
+            ENQUEUES
+            + "TestMany::test_a_crowd_lets_go_of_its_keys_before_it_takes_one_that_came_free",
+        ),
+    ),
+    Mutant(
+        name="undone-is-refused",
+        without="A crowd that a deadlock undid is enqueued again.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            "pillars/store/enqueueing.py",
+            "return _enqueued(await repeated(keyed))",
+            "return _enqueued(await keyed())",
+        ),
+        tests=(ENQUEUES + "TestMany::test_a_crowd_that_a_deadlock_undid_is_enqueued_all_the_same",),
+    ),
+    Mutant(
+        name="redrives-out-of-turn",
+        without="A redrive of many waits for keys in the order in which crowds do.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            "sql/pillars/jobs/redrive_many.sql",
+            "from taken order by taken.unique_key, taken.job_id",
+            "from taken order by taken.unique_key desc",
+        ),
+        tests=(
+            "tests/store/test_redriving.py::test_a_redrive_of_many_waits_for_keys_in_the_order_of_crowds",
         ),
     ),
     Mutant(
@@ -255,6 +312,58 @@ ENQUEUE = [
         ),
         tests=(
             "tests/store/test_enqueue.py::test_a_wake_up_that_was_to_ride_on_an_enqueue_that_failed_goes_out_by_itself",
+        ),
+    ),
+    Mutant(
+        name="wake-up-dies-with-its-loop",
+        without="A notification that was cancelled with its loop is forgotten, so that the next loop's go out.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            "pillars/store/wakeups.py",
+            "                await asyncio.wait([self._sending])\n                self._sending = None\n            self._silence()",
+            "                await asyncio.wait([self._sending])\n            self._silence()\n            if self._sending is not None:\n                break",
+        ),
+        tests=(
+            "tests/store/test_enqueue.py::test_a_wake_up_that_ends_with_its_loop_does_not_silence_the_next",
+        ),
+    ),
+    Mutant(
+        name="a-gone-connection-speaks-for-itself",
+        without="A transaction that loses its connection says so in our words, and not in its pool's.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "pillars/store/session.py",
+            "return not is_open(self.connection)",
+            "return self.connection.is_closed()",
+        ),
+        tests=(
+            "tests/store/test_pool.py::test_a_transaction_whose_connection_is_cut_ends_with_what_its_block_raised",
+        ),
+    ),
+    Mutant(
+        name="a-begin-waits-for-ever",
+        without="BEGIN, COMMIT and LISTEN are given up where no answer comes.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "pillars/store/session.py",
+            "                async with asyncio.timeout(within.total_seconds()):\n                    await work\n",
+            "                await work\n",
+        ),
+        tests=(
+            "tests/process/test_cut_off.py::test_a_transaction_in_a_silent_cut_fails_in_time_and_leaves_the_pool_whole",
+        ),
+    ),
+    Mutant(
+        name="last-wake-ups-are-the-first",
+        without="What is woken while the last notifications are sent is sent too.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            "pillars/store/wakeups.py",
+            "            if self._queues:\n                await self._notify()\n        self._silence()",
+            "            if self._queues:\n                await self._notify()\n            break\n        self._silence()",
+        ),
+        tests=(
+            "tests/store/test_enqueue.py::test_what_is_woken_while_the_last_are_sent_is_sent_too",
         ),
     ),
 ]

@@ -72,7 +72,7 @@ LOCKS = [
         name="claim-counts-no-attempt",
         without="An attempt is counted when it is claimed.",
         promise=Promise.COUNTED,
-        edits=edit(CLAIM, "attempt = job.attempt + 1,", "attempt = job.attempt,"),
+        edits=edit(CLAIM, "least(job.attempt + 1, 1000000)", "job.attempt"),
         tests=(CLAIMS + "test_a_claim_writes_who_holds_the_job_and_for_how_long",),
     ),
     Mutant(
@@ -317,6 +317,26 @@ LOCKS = [
         ),
         tests=(
             "tests/store/test_listing.py::test_pages_that_look_only_so_far_find_what_is_rare_all_the_same",
+        ),
+    ),
+    Mutant(
+        name="crashed-together-back-together",
+        without="Jobs that lost their worker together come back apart.",
+        promise=Promise.COUNTED,
+        edits=edit(FUNCTIONS, " * (1 + random()))", ")"),
+        tests=(RESCUES + "test_jobs_that_lost_their_worker_together_come_back_apart",),
+    ),
+    Mutant(
+        name="last-crash-is-not-counted",
+        without="Each loss of a worker is counted, the last one too.",
+        promise=Promise.COUNTED,
+        edits=edit(
+            FUNCTIONS,
+            "else (ended.job).last_error end, 1) final",
+            "else (ended.job).last_error end) final",
+        ),
+        tests=(
+            RESCUES + "test_crashes_are_counted_and_the_last_one_fails_the_job_with_its_reason",
         ),
     ),
     Mutant(

@@ -178,6 +178,26 @@ SETTLING = [
         tests=(TESTS + "test_a_repeat_recognises_itself_whatever_is_kept",),
     ),
     Mutant(
+        name="finish-takes-a-rescue-for-itself",
+        without="A repeated finish is done where what it offers is stored, and not where something else is.",
+        promise=Promise.FENCED,
+        edits=edit(
+            FINISH, "when ended.state = unmoved.state then", "when ended.state is not null then"
+        ),
+        tests=(TESTS + "test_a_repeat_does_not_take_what_a_rescue_wrote_for_its_own",),
+    ),
+    Mutant(
+        name="put-back-takes-a-rescue-for-itself",
+        without="A repeated give-back is done where its own outcome is noted, and not where a crash is.",
+        promise=Promise.FENCED,
+        edits=edit(
+            FUNCTIONS,
+            "and noted.outcome in (was_noted.outcome, 'cancelled')",
+            "and was_noted.outcome is not null",
+        ),
+        tests=(TESTS + "test_a_repeat_does_not_take_what_a_rescue_wrote_for_its_own",),
+    ),
+    Mutant(
         name="put-back-does-not-know-itself",
         without="A give-back repeated after an unknown outcome recognises itself by its attempts row.",
         promise=Promise.COUNTED,

@@ -14,8 +14,8 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             ACCESS,
-            "if not (is_loopback(bound) and is_local(headers)):",
-            "if not is_loopback(bound):",
+            "if is_loopback(bound) and is_local(headers) else None",
+            "if is_loopback(bound) else None",
         ),
         tests=(TESTS + "test_without_tokens_only_a_loopback_host_is_answered",),
     ),
@@ -25,8 +25,8 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             ACCESS,
-            "if not (is_loopback(bound) and is_local(headers)):",
-            "if not is_local(headers):",
+            "if is_loopback(bound) and is_local(headers) else None",
+            "if is_local(headers) else None",
         ),
         tests=(TESTS + "test_without_tokens_nothing_is_answered_beyond_loopback",),
     ),
@@ -72,13 +72,9 @@ WEB = [
     ),
     Mutant(
         name="viewers-operate",
-        without="The view token only reads.",
+        without="Who only reads changes nothing: the view token, or an account of scope view.",
         promise=Promise.GUARDED,
-        edits=edit(
-            ACCESS,
-            '        if changes:\n            return Refusal(403, "PILLARS_VIEW_TOKEN',
-            '        if changes and not method:\n            return Refusal(403, "PILLARS_VIEW_TOKEN',
-        ),
+        edits=edit(ACCESS, "if changes and not asking.operates:", "if changes and not scope:"),
         tests=(TESTS + "test_the_view_token_reads_and_the_token_operates",),
     ),
     Mutant(
@@ -87,7 +83,7 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             ACCESS,
-            "hmac.compare_digest(value.strip().encode(), token.encode())",
+            "hmac.compare_digest(\n        value.strip().encode(), token.encode()\n    )",
             "token.startswith(value.strip())",
         ),
         tests=(TESTS + "test_nothing_but_the_exact_bearer_token_lets_through",),
@@ -98,8 +94,8 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             "pillars/web/gate.py",
-            "not self._is_passed(scope)",
-            'scope["path"].startswith(("/api/jobs", "/api/queues", "/api/schedules", "/api/workers", "/dashboard"))',
+            "_is_one(scope, self._is_open):",
+            'not scope["path"].startswith(("/api/jobs", "/api/queues", "/api/schedules", "/api/workers", "/dashboard")):',
         ),
         tests=(TESTS + "test_a_route_added_to_the_table_is_closed",),
     ),
@@ -111,24 +107,6 @@ WEB = [
         tests=(
             "tests/web/test_dispatcher.py::test_a_path_of_ours_is_never_theirs_whatever_the_method",
         ),
-    ),
-    Mutant(
-        name="a-password-opens-the-api",
-        without="HTTP Basic opens the dashboard alone.",
-        promise=Promise.GUARDED,
-        edits=edit(ACCESS, 'case "basic" if browsers:', 'case "basic":'),
-        tests=(PAGES + "test_a_password_opens_the_dashboard_alone",),
-    ),
-    Mutant(
-        name="half-a-password",
-        without="Only the exact password lets in.",
-        promise=Promise.GUARDED,
-        edits=edit(
-            ACCESS,
-            "hmac.compare_digest(password(value.strip()), token.encode())",
-            "token.encode().startswith(password(value.strip()))",
-        ),
-        tests=(PAGES + "test_nothing_but_the_exact_password_lets_in",),
     ),
     Mutant(
         name="unescaped-pages",
@@ -150,21 +128,10 @@ WEB = [
         promise=Promise.GUARDED,
         edits=edit(
             FRAME,
-            "return RedirectResponse(link, 303, UNSTORED)",
-            "return RedirectResponse(link, 303)",
+            "return RedirectResponse(link, 303, {**UNSTORED, **(headers or {})})",
+            "return RedirectResponse(link, 303, headers)",
         ),
         tests=(PAGES + "test_every_answer_carries_the_policy_and_is_not_stored",),
-    ),
-    Mutant(
-        name="their-application-gets-our-token",
-        without="A browser's password that is our token is kept from the user's application.",
-        promise=Promise.GUARDED,
-        edits=edit(
-            "pillars/web/dispatcher.py",
-            'without_password(self._settings, scope["headers"])',
-            'scope["headers"]',
-        ),
-        tests=(PAGES + "test_a_password_that_is_our_token_is_kept_from_their_application",),
     ),
     Mutant(
         name="deep-payloads-laid-out",
@@ -200,14 +167,19 @@ WEB = [
         ),
     ),
     Mutant(
-        name="buttons-for-viewers",
-        without="Who may only read is shown no buttons.",
+        name="line-ends-in-a-path",
+        without="A path of ours is never theirs, whatever characters a name in it has.",
         promise=Promise.GUARDED,
-        edits=edit(
-            ACCESS,
-            'return bears(scope["headers"], settings.token, browsers=browsers)',
-            "return browsers",
+        edits=edit("pillars/web/operations.py", '"(?s:.*)"', '".*"'),
+        tests=(
+            "tests/web/test_dispatcher.py::test_a_path_of_ours_is_never_theirs_whatever_the_method",
         ),
-        tests=(PAGES + "test_both_tokens_read_and_only_one_operates",),
+    ),
+    Mutant(
+        name="steered-terminals",
+        without="No text steers the terminal that shows the log.",
+        promise=Promise.GUARDED,
+        edits=edit("pillars/log.py", "return _harmless(line, colours=colours)", "return line"),
+        tests=("tests/pure/test_log.py::test_no_text_steers_the_terminal_that_shows_it",),
     ),
 ]

@@ -34,6 +34,26 @@ WORKER = [
         tests=(CLAIMER + "test_a_claim_is_trusted_from_before_it_was_asked_for",),
     ),
     Mutant(
+        name="alarm-stays-when-it-rang",
+        without="An alarm that has rung, if early, hides none that comes after.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            CLAIMING, "        self._alarm = None\n        self.wake()", "        self.wake()"
+        ),
+        tests=(CLAIMER + "test_an_alarm_that_rang_before_its_time_hides_none_that_comes_after",),
+    ),
+    Mutant(
+        name="alarm-overdue-is-put-off",
+        without="An alarm that is overdue and has not rung is not put off by a later one.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            CLAIMING,
+            "self._alarm is not None and self._alarm_at <= at:",
+            "self._alarm is not None and loop.time() < self._alarm_at <= at:",
+        ),
+        tests=(CLAIMER + "test_an_alarm_that_is_overdue_and_has_not_rung_is_not_put_off",),
+    ),
+    Mutant(
         name="trust-from-the-beats-answer",
         without="Trust in a heartbeat counts from before it was sent.",
         promise=Promise.STOPPED,
@@ -84,7 +104,7 @@ WORKER = [
         name="late-ones-are-begun",
         without="A job that was claimed ahead and not begun within a second is another worker's to begin.",
         promise=Promise.CLAIMED,
-        edits=edit(CREW, "if counted_clock() - came_at < LONGEST_WAIT:", "if came_at:"),
+        edits=edit(CREW, "if now - came_at < LONGEST_WAIT:", "if came_at:"),
         tests=(INHAND + "test_what_is_late_is_not_begun_even_where_nobody_looked",),
     ),
     Mutant(
@@ -140,7 +160,11 @@ WORKER = [
         name="outcome-lost-for-want-of-room",
         without="An outcome that waits for room is kept, whatever its job did to its task.",
         promise=Promise.CLAIMED,
-        edits=edit(CREW, "            self._finisher.take(settling)\n", "            raise\n"),
+        edits=edit(
+            CREW,
+            "                raise\n            self._finisher.take(settling)\n",
+            "                raise\n            raise\n",
+        ),
         tests=(
             INHAND
             + "test_an_outcome_is_kept_whose_task_was_cancelled_before_there_was_room_for_it",
@@ -427,8 +451,8 @@ WORKER = [
         promise=Promise.FENCED,
         edits=edit(
             ATTEMPTS,
-            'if not again and (self.job.kind == "async" or why is Why.DRAIN):',
-            "if not again:",
+            'if self.job.kind == "async" or why is Why.DRAIN:',
+            "if why:",
         ),
         tests=(ATTEMPT + "TestStopping::test_a_thread_is_left_to_itself_only_at_a_drain",),
     ),

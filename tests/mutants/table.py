@@ -3,7 +3,12 @@
 from mutants.kinds import Mutant
 from mutants.of_cron import CRON
 from mutants.of_enqueues import ENQUEUE
+from mutants.of_failover import FAILOVER
 from mutants.of_locks import LOCKS
+from mutants.of_login import LOGIN
+from mutants.of_migrations import MIGRATIONS
+from mutants.of_roles import ROLES
+from mutants.of_secrets import SECRETS
 from mutants.of_service import SERVICE
 from mutants.of_settling import SETTLING
 from mutants.of_testing import TESTING
@@ -11,5 +16,6 @@ from mutants.of_web import WEB
 from mutants.of_workers import WORKER
 
 MUTANTS: list[Mutant] = [
-    *LOCKS, *SETTLING, *ENQUEUE, *CRON, *WORKER, *SERVICE, *WEB, *TESTING,
+    *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
+    *WEB, *WORKER,
 ]  # fmt: skip

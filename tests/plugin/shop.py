@@ -104,7 +104,9 @@ class Shop:
             path.write_text(textwrap.dedent(text))
 
     def run(self, *words: str) -> pytest.RunResult:
-        return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *words)
+        return self.pytester.runpytest_subprocess(
+            "-p", "no:cacheprovider", "-p", "no:schemathesis", *words
+        )
 
     def passes(self, *words: str, passed: int) -> pytest.RunResult:
         """Run the tests: all pass, so many, and nothing is warned of."""

@@ -31,7 +31,7 @@ async def use(connections: Connections) -> None:
     database = connections.here()
     assert connections.here() is database
     await schedules.now(database.pool)
-    database.wakeups.wake("default")  # goes on beside us, and is cancelled with the loop
+    database.wakeups.wake("default")  # goes on beside us, and may be cancelled with the loop
 
 
 def test_they_end_with_their_loop(db: str, connections: Connections) -> None:

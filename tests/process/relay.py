@@ -29,6 +29,10 @@ class Relay:
         self._port = 0
 
     @property
+    def port(self) -> int:
+        return self._port
+
+    @property
     def url(self) -> str:
         """The server's URL, by way of this relay."""
         parts = urlsplit(self._server)
@@ -51,6 +55,11 @@ class Relay:
         """Pass everything on again, what was kept back first."""
         self._asked = self._answered = None
         self._passing.set()
+
+    def lead_to(self, server: str) -> None:
+        """Reset every connection, as `cut` does; new ones reach this server, as by an address that has moved."""
+        self._server = server
+        self.cut()
 
     def cut(self) -> None:
         """Reset every connection: what was on its way is gone, and both ends can tell. New ones pass."""
@@ -81,7 +90,10 @@ class Relay:
         ends = [writer]
         try:
             await self._passing.wait()
-            answers, questions = await _connected(self._server)
+            try:
+                answers, questions = await _connected(self._server)
+            except OSError:
+                return  # nobody is there: the client is hung up on
             ends.append(questions)
             pumps = [
                 asyncio.create_task(self._pump(reader, questions, asked=True)),

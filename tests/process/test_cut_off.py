@@ -1,19 +1,29 @@
 """Workers behind a network that swallows everything: what runs is stopped in time, what is told late changes nothing."""
 
 import signal
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import anyio
 import pytest
 
+from pillars.errors import DatabaseTrouble, Trouble
+from pillars.jobs.connected import using
 from pillars.jobs.enqueuing import enqueue_many
 from pillars.store.database import Database
+from pillars.store.enqueueing import NOW
+from pillars.store.inserting import ENQUEUE, parameters
+from pillars.store.listener import Listener
+from pillars.store.pool import Address
 from process.pillar import App, ready_app, told
 from process.relay import relayed
 from process.work import done, ended_as, history, hold, lines, quick, runs, sit
+from stepping import new_job
 from support import ask, until
 
 JOBS = 20
+STOPPED = {0, 75}  # drained; or ended by itself, since its locks were lost meanwhile
 ONE_DONE = (
     b"\0\0\0\4\0\0\0\1" + b"\xff" * 12
 )  # a finish says: one was moved, and of no other is there anything to say
@@ -196,6 +206,53 @@ async def test_a_claim_whose_answer_is_swallowed_is_rescued_and_run_once(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("asked", [b"BEGIN", b"COMMIT"])
+async def test_a_transaction_in_a_silent_cut_fails_in_time_and_leaves_the_pool_whole(
+    db: str, asked: bytes
+) -> None:
+    async with relayed(db) as relay, using(Database(relay.url, size=1)) as database:
+        await database.pool.rows(NOW)
+        relay.blackhole_at(asked=asked)
+        with pytest.raises(DatabaseTrouble) as trouble:
+            await put_two(database)
+        assert trouble.value.kind is Trouble.LOST
+        relay.cut()
+        assert await ask(db, "select count(*) from pillars.jobs") == 0
+        await put_two(database)
+        assert await ask(db, "select count(*) from pillars.jobs") == 2
+
+
+async def put_two(database: Database) -> None:
+    async with database.pool.session() as session, session.transaction():
+        for _ in range(2):
+            await session.rows(ENQUEUE, *parameters(new_job()))
+
+
+@pytest.mark.slow
+async def test_a_listener_whose_listen_gets_no_answer_tries_again(
+    db: str, database: Database
+) -> None:
+    changes: list[tuple[bool, str]] = []
+    async with relayed(db) as relay, anyio.create_task_group() as group:
+        listener = Listener(
+            Address(relay.url),
+            database.runtime,
+            uuid4(),
+            trust=timedelta(seconds=10),
+            on_wake=lambda _: None,
+            on_told=lambda _: None,
+            on_change=lambda up, why: changes.append((up, why)),
+        )
+        relay.blackhole_at(asked=b"LISTEN")
+        group.start_soon(listener.run)
+        await until(lambda: changes != [])
+        assert changes == [(False, "the connection to Postgres was lost: no answer in time")]
+        relay.heal()
+        await until(lambda: listener.proved)
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.slow
 async def test_a_worker_whose_ears_alone_are_cut_off_says_so_and_polls(
     db: str, database: Database, tmp_path: Path
 ) -> None:
@@ -212,3 +269,62 @@ async def test_a_worker_whose_ears_alone_are_cut_off_says_so_and_polls(
         relay.heal()
         await until(lambda: ask(db, "select listening from pillars.workers"))
         assert not told(worker, "database.lost"), "nothing else was in trouble"
+
+
+@pytest.mark.slow
+async def test_a_worker_that_is_stopped_in_a_silent_cut_leaves_with_an_outcome_in_hand(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    """Its job has ended, and it cannot say so: another runs that job again."""
+    log, gate = tmp_path / "runs", tmp_path / "gate"
+    async with (
+        relayed(db) as relay,
+        ready_app(tmp_path, relay.url, "worker", PILLARS_DRAIN="4s") as cut_off,
+    ):
+        await hold.enqueue(str(log), str(gate))
+        await until(lambda: runs(log) == ["began 1"])
+        relay.blackhole()
+        gate.touch()
+        await until(lambda: runs(log) == ["began 1", "ended 1"])
+        cut_off.signal(signal.SIGTERM)
+        assert await cut_off.ended() in STOPPED, cut_off.output
+        relay.cut()
+        async with ready_app(tmp_path, db, "worker"):
+            await until(lambda: done(db, 1))
+    assert runs(log) == ["began 1", "ended 1"] * 2
+    assert await ended_as(db) == ["completed 1 1"]
+    assert await ask(db, "select count(*) from pillars.locks") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["web", "worker", "cron"])
+async def test_a_pillar_that_is_stopped_in_a_silent_cut_leaves(
+    db: str, role: str, tmp_path: Path
+) -> None:
+    async with (
+        relayed(db) as relay,
+        ready_app(tmp_path, relay.url, role, PILLARS_DRAIN="4s") as cut_off,
+    ):
+        relay.blackhole()
+        cut_off.signal(signal.SIGTERM)
+        assert await cut_off.ended() in STOPPED, cut_off.output
+
+
+@pytest.mark.slow
+async def test_a_pool_is_closed_in_a_silent_cut(db: str) -> None:
+    async with relayed(db) as relay:
+        async with (
+            using(Database(relay.url)) as database,
+            anyio.create_task_group() as group,
+        ):
+            relay.blackhole_at(asked=b"pg_sleep")
+            group.start_soon(fail_to_sleep, database)
+            await until(lambda: not relay.passing)
+            group.cancel_scope.cancel()
+        with pytest.raises(DatabaseTrouble, match="the pool is closed"):
+            await database.pool.rows(NOW)
+
+
+async def fail_to_sleep(database: Database) -> None:
+    async with database.pool.session() as session:
+        await session.script("select pg_sleep(60)", timeout=timedelta(minutes=1))

@@ -36,8 +36,9 @@ async def test_what_a_claim_brings_to_a_worker_that_was_frozen_meanwhile_is_not_
             relay.heal()
             frozen.signal(signal.SIGCONT)
             # It takes part again: beats, and says so in its row.
-            seen = "select count(*) = 2 from pillars.workers where seen_at > pillars.now() - interval '1 s'"
-            await until(lambda: ask(db, seen))
+            thawed = await ask(db, "select pillars.now()")
+            seen = "select count(*) = 2 from pillars.workers where seen_at > $1"
+            await until(lambda: ask(db, seen, thawed))
             await until(lambda: ask(db, "select count(*) = 1 from pillars.locks"))
             assert runs(log) == ["began 1"]
             gate.touch()

@@ -32,7 +32,11 @@ def lines(log: Path, word: str) -> list[list[str]]:
     """The lines that begin so, in the order in which they were written, split into words."""
     if not log.exists():
         return []
-    return [line.split() for line in log.read_text().splitlines() if line.startswith(word)]
+    return [
+        line.split()
+        for line in log.read_text().rpartition("\n")[0].splitlines()
+        if line.startswith(word)
+    ]
 
 
 def runs(log: Path, *, by: App | None = None) -> list[str]:

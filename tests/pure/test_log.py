@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -157,8 +158,8 @@ def test_the_value_of_a_secret_key_is_hidden(key: str, value: object) -> None:
     get("a").info("a.b", **{key: value})
     get("a").info("a.b", request={"headers": [{key: value}]})
     assert [stream.lines[0][key], stream.lines[1]["request"]] == [
-        "***",
-        {"headers": [{key: "***"}]},
+        "[redacted]",
+        {"headers": [{key: "[redacted]"}]},
     ]
 
 
@@ -295,6 +296,31 @@ def test_the_look_follows_the_stream_and_the_environment(
     assert ("\x1b[" in stream.text) is coloured
 
 
+STEERING = [  # what a terminal would obey
+    "\x1b[2J\x1b[H", "\x1b]0;title\x07", "\x1b]8;;javascript:alert(1)\x07here\x1b]8;;\x07", "\x1b]8;;file:///etc/passwd\x1b\\here",
+    "\x1b]52;c;cm0gLXJm\x07", "\x9b31m", "\x9d0;title\x9c", "\x1bP$qm\x1b\\", "\x07\x08\x08\x7f", "line\rover it", "\u202egnp.exe",
+    "\x1b[6n\x1b[c", "\x1b[?1049h",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STEERING)
+@pytest.mark.parametrize("colours", [True, False])
+def test_no_text_steers_the_terminal_that_shows_it(text: str, colours: bool) -> None:  # noqa: FBT001
+    class Said:
+        def __repr__(self) -> str:
+            return text
+
+    stream = Stream(terminal=colours)
+    configure(level="info", format="console", stream=stream)
+    facts = {"error": text, "one": Said(), "deep": [{text: text}]}
+    get("pillars.worker").info(Event.JOB_FAILED, exc_info=ValueError(text), **facts)
+    logging.getLogger("theirs").warning("said %s", text)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", stream.text) if colours else stream.text
+    assert "ValueError" in shown
+    assert "said" in shown
+    assert all(one.isprintable() or one in "\n\t" for one in shown)
+
+
 def test_a_traceback_on_the_console_shows_no_locals() -> None:
     stream = Stream()
     configure(format="console", stream=stream)
@@ -394,4 +420,5 @@ def test_importing_this_imports_no_structlog() -> None:
 
 
 def test_redact_is_a_processor_that_others_may_use() -> None:
-    assert log.redact(None, "info", {"event": "a", "token": "x"}) == {"event": "a", "token": "***"}
+    shown = log.redact(None, "info", {"event": "a", "token": "x"})
+    assert shown == {"event": "a", "token": "[redacted]"}

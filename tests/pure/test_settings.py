@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from pillars.errors import ConfigurationError
-from pillars.settings import Settings, load as load_settings, loading, masked_url, specs
+from pillars.settings import Settings, load as load_settings, loading, masked_url, redaction, specs
 
 SECRET = "0123456789abcdefghij"
 
@@ -42,6 +42,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         "port": 8000,
         "log_level": "info",
         "log_format": "auto",
+        "redact": redaction.USUAL,
         "git_commit_sha": None,
         "queues": (),
         "processes": 1,
@@ -392,7 +393,7 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a URL on two lines": (
         {"DATABASE_URL": "postgres://u:hunter2\n@h/db"},
-        "DATABASE_URL: expected a URL on one line, got several lines",
+        "DATABASE_URL: expected a URL on one line, got line ends or control characters",
     ),
     "a password before a scheme": (
         {"DATABASE_URL": "u:hunter2@h://db"},
@@ -606,7 +607,7 @@ def test_every_setting_is_described_in_words(tmp_path: Path) -> None:
     assert rows["queues"] == ("mail:5,default", "flag --queues")
     assert rows["lock"] == ("30s", "default")
     assert rows["database_url"] == ("-", "default")
-    assert load(tmp_path).described()[11][:2] == ("concurrency", "100")
+    assert load(tmp_path).described()[12][:2] == ("concurrency", "100")
 
 
 MASKED = {

@@ -162,4 +162,4 @@ def test_the_line_that_is_shown_has_the_keys_of_its_event() -> None:
 @pytest.mark.parametrize("key", ["password", "token", "api_key", "authorization"])
 def test_what_is_said_to_be_hidden_is(key: str) -> None:
     assert f"`{key}`" in PAGE
-    assert log.redact(None, "info", {key: "x"})[key] == "***"
+    assert log.redact(None, "info", {key: "x"})[key] == "[redacted]"

@@ -1,12 +1,12 @@
 """Putting jobs in: once, exactly when the caller commits, and under one key at most one."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from gates import at_gate, gated_inserts
 from pillars import enqueue_many, job
@@ -14,8 +14,8 @@ from pillars.errors import DatabaseTrouble, Trouble, UsageError
 from pillars.jobs.connected import connection
 from pillars.store import enqueueing, inserting
 from pillars.store.database import Database
-from pillars.store.pool import Session
 from pillars.store.rows import Enqueued
+from pillars.store.session import Session
 from stepping import Hand, hand, hands, heard_by, new_job, places_of, put_one, row
 from support import ask, tell, until
 
@@ -37,7 +37,10 @@ async def count(db: str) -> int:
 
 
 async def within(worker: Hand, **columns: Any) -> Enqueued:
-    return await enqueueing._insert_one(worker.session, new_job(**columns))
+    [stored] = await worker.session.rows(
+        enqueueing.ENQUEUE_WITHIN, *inserting.parameters(new_job(**columns))
+    )
+    return stored
 
 
 class TestUniqueKeys:
@@ -305,13 +308,51 @@ class TestMany:
         assert sorted(heard) == ["a", "b", "last"]
 
     async def test_two_crowds_with_the_same_keys_in_opposite_orders_do_not_deadlock(
-        self, db: str, database: Database
+        self, db: str, database: Database, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         del database
+        monkeypatch.setattr(
+            "pillars.store.trouble.UNDONE", set()
+        )  # or a second try would make it good
         there = [keyed.call(n) for n in range(200)]
         handles = await asyncio.gather(*(enqueue_many(there), enqueue_many(reversed(there))) * 4)
         assert await count(db) == 200
         assert len({handle.job_id for some in handles for handle in some}) == 200
+
+    async def test_a_crowd_lets_go_of_its_keys_before_it_takes_one_that_came_free(
+        self, db: str
+    ) -> None:
+        """Or it would wait for another that waits for it."""
+        held = await put_one(db, unique_key="a")
+        jobs = enqueueing._json([new_job(unique_key="a"), new_job(unique_key="b")])
+        async with hands(db) as (crowd, user), hand(db) as other:
+            async with other.session.transaction():
+                async with gated_inserts(db, user):
+                    inserts = crowd.session.rows(enqueueing.INSERT_JOBS.numbered, jobs)
+                    asked = asyncio.create_task(inserts)
+                    await at_gate(db)  # it has taken "b", and was kept out of "a"
+                    assert await user.cancel(held) == "cancelled"
+                    first = asyncio.create_task(within(other, unique_key="a"))
+                    await until(lambda: other.waits(db))
+                taken = [await first, await within(other, unique_key="b")]
+            assert all(one.created for one in taken)
+            assert [UUID(row.job_id) for row in await asked] == [one.job_id for one in taken]
+
+    async def test_a_crowd_that_a_deadlock_undid_is_enqueued_all_the_same(
+        self, db: str, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        del database
+        rows, undone = Session.rows, iter([True])
+
+        async def deadlocked(session: Session, statement: Any, *args: Any, **kwargs: Any) -> Any:
+            if statement == enqueueing.INSERT_JOBS.numbered and next(undone, False):
+                raise DatabaseTrouble(Trouble.CONFLICT, "deadlock detected", sqlstate="40P01")
+            return await rows(session, statement, *args, **kwargs)
+
+        monkeypatch.setattr(Session, "rows", deadlocked)
+        assert len(await enqueue_many(keyed.call(n) for n in range(3))) == 3
+        assert next(undone, None) is None
+        assert await count(db) == 3
 
     async def test_nothing_is_nothing(self, database: Database) -> None:
         del database
@@ -396,6 +437,48 @@ async def test_enqueues_one_after_the_other_carry_the_wake_ups_of_those_before(
         await listener.ask("select pg_notify('pillars', 'last')")
         await until(lambda: "last" in heard)
     assert heard == ["last"], "the callers said that they would tell"
+
+
+async def test_what_is_woken_while_the_last_are_sent_is_sent_too(
+    db: str, database: Database
+) -> None:
+    async with hand(db) as listener:
+        heard = await heard_by(listener)
+        with database.wakeups.riding():
+            pass  # so that the next waits for its alarm
+        database.wakeups.wake("a")
+        closing = asyncio.create_task(database.wakeups.close())
+        await asyncio.sleep(0)
+        database.wakeups.wake("b")
+        await closing
+        await listener.ask("select pg_notify('pillars', 'last')")
+        await until(lambda: "last" in heard)
+    assert sorted(heard[:-1]) == ["a", "b"], "either may be first: each has a connection"
+
+
+def test_a_wake_up_that_ends_with_its_loop_does_not_silence_the_next(db: str) -> None:
+    database = Database(db)
+
+    async def hold(opened: asyncio.Event) -> None:
+        async with database.opened():
+            opened.set()
+            await asyncio.Event().wait()
+
+    async def wake_and_leave() -> None:
+        opened = asyncio.Event()
+        holder = asyncio.create_task(hold(opened))
+        await opened.wait()
+        assert not holder.done()
+        database.wakeups.wake("a")
+
+    async def wake_again() -> None:
+        async with hand(db) as listener, database.opened():
+            heard = await heard_by(listener)
+            database.wakeups.wake("b")
+            await until(lambda: heard == ["b"])
+
+    asyncio.run(wake_and_leave())
+    asyncio.run(wake_again())
 
 
 async def somebody_waits(db: str) -> bool:

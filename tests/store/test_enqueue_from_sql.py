@@ -82,3 +82,37 @@ async def test_it_works_for_a_caller_with_any_search_path(db: str) -> None:
         job_id = await caller.fetchval("select pillars.enqueue('work', unique_key => 'k')")
         assert await caller.fetchval("select pillars.cancel($1)", job_id) == "cancelled"
     assert (await final(db, job_id))["state"] == "cancelled"
+
+
+SHADOWS = """
+    create schema evil;
+    create function evil.same(text, text) returns boolean language plpgsql as $$ begin raise exception 'called'; end $$;
+    create function evil.same(uuid, uuid) returns boolean language plpgsql as $$ begin raise exception 'called'; end $$;
+    create function evil.more(integer, integer) returns boolean language plpgsql as $$ begin raise exception 'called'; end $$;
+    create function evil.length(text) returns integer language plpgsql as $$ begin raise exception 'called'; end $$;
+    create function evil.now() returns timestamptz language plpgsql as $$ begin raise exception 'called'; end $$;
+    create function evil.jsonb_typeof(jsonb) returns text language plpgsql as $$ begin raise exception 'called'; end $$;
+    create function evil.octet_length(text) returns integer language plpgsql as $$ begin raise exception 'called'; end $$;
+    create function evil.pg_notify(text, text) returns void language plpgsql as $$ begin raise exception 'called'; end $$;
+    create operator evil.= (leftarg = text, rightarg = text, function = evil.same);
+    create operator evil.= (leftarg = uuid, rightarg = uuid, function = evil.same);
+    create operator evil.> (leftarg = integer, rightarg = integer, function = evil.more);
+    create temporary table jobs (job_id uuid);
+    create temporary table definitions (name text);
+    create temporary table queues (name text);
+    create temporary table finished_jobs (job_id uuid);
+    set search_path = evil, pg_temp, pg_catalog, public
+"""  # CVE-2018-1058, CVE-2007-2138
+
+
+async def test_nothing_of_the_callers_takes_the_place_of_what_a_function_means(db: str) -> None:
+    async with asking(db) as caller:
+        await caller.execute(SHADOWS)
+        with pytest.raises(asyncpg.RaiseError, match="called"):
+            await caller.fetchval("select now()")
+        call = "select pillars.enqueue('work', '{\"i\": 1}', queue => 'mail', unique_key => 'k', priority => 1)"
+        job_id = await caller.fetchval(call)
+        assert await caller.fetchval(call) == job_id
+        assert await caller.fetchval("select pillars.cancel($1)", job_id) == "cancelled"
+        assert await caller.fetchval("select count(*) from pg_temp.jobs") == 0
+    assert (await final(db, job_id))["state"] == "cancelled"

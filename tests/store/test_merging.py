@@ -13,8 +13,8 @@ from pillars.store import enqueueing, inserting
 from pillars.store.database import Database
 from pillars.store.inserting import insert
 from pillars.store.merging import MOST_BYTES, Merger
-from pillars.store.pool import Session
 from pillars.store.rows import NewJob
+from pillars.store.session import Session
 from stepping import hand, heard_by, new_job
 from support import ask, until
 

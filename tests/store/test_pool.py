@@ -14,6 +14,7 @@ from pillars.store import queues
 from pillars.store.database import Database
 from pillars.store.enqueueing import NOW
 from pillars.store.pool import Address, Pool
+from pillars.store.trouble import told
 from support import ask, asking, tell, until
 
 ADVISORY_LOCKS = """
@@ -72,6 +73,42 @@ async def test_a_codec_that_a_job_sets_on_its_connection_reaches_no_enqueue(db: 
         await write.enqueue()
         async with connection() as next_one:
             assert await next_one.fetchval("select payload from pillars.jobs") == "{}"
+
+
+async def test_a_transaction_whose_connection_is_cut_ends_with_what_its_block_raised(
+    db: str, database: Database
+) -> None:
+    """And not with what asyncpg says of a connection that has gone back to its pool by itself."""
+    async with database.pool.session() as session:
+
+        async def cut_off() -> None:
+            async with session.transaction():
+                pid = session.connection.get_server_pid()
+                await ask(db, "select pg_terminate_backend($1)", pid)
+                await until(lambda: session.closed)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await cut_off()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress"),
+        asyncpg.InterfaceError("cannot perform operation: another operation is in progress"),
+        ConnectionResetError(104, "Reset by peer"),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_whatever_a_cut_statement_raises_is_told_as_a_lost_connection(error: Exception) -> None:
+    with pytest.raises(DatabaseTrouble) as trouble, told():
+        raise error
+    assert trouble.value.kind is Trouble.LOST
+    said, _, why = str(trouble.value).partition(": ")
+    assert said == "the connection to Postgres was lost"
+    assert why == (str(error) or "no answer in time")
 
 
 async def test_a_port_that_nobody_listens_on_is_unreachable_in_one_line() -> None:

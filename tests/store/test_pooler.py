@@ -20,6 +20,7 @@ from pillars.jobs.enqueuing import enqueue_many
 from pillars.service.process import Process
 from pillars.service.pruning import Pruner
 from pillars.store.database import Database
+from pillars.store.dialling import PROBED_BY_SERVER
 from pillars.store.enqueueing import NOW
 from pillars.store.listener import Listener, is_deaf
 from pillars.store.locks import HELD
@@ -63,7 +64,9 @@ async def test_a_transaction_pooler_is_found_whatever_its_size(
 
 
 async def test_a_pooler_that_ignores_settings_is_found_all_the_same(db: str) -> None:
-    async with pooler(db, ignore_startup_parameters=",".join(PLANNED_ONCE)) as found:
+    async with pooler(
+        db, ignore_startup_parameters=",".join(PLANNED_ONCE | PROBED_BY_SERVER)
+    ) as found:
         address = Address(found.url)
         await (await address.connect(**PLANNED_ONCE)).close()
         assert address.pooled

@@ -18,8 +18,9 @@ from pillars.service.pruning import Pruner
 from pillars.store import history
 from pillars.store.database import Database
 from pillars.store.history import NEXT_PRUNE, TAKEN_BY_ANOTHER
-from pillars.store.pool import Address, Session
+from pillars.store.pool import Address
 from pillars.store.rows import Prune
+from pillars.store.session import Session
 from stepping import define, final, hand, hands, places_of, put_one
 from support import ask, move_clock, running, settings_for, tell, until, worker_for
 

@@ -7,7 +7,9 @@ from pillars.errors import DatabaseTrouble, UnknownJob
 from pillars.jobs.enqueuing import new_id
 from pillars.store import redriving, statements
 from pillars.store.database import Database
-from support import ask, asking, tell
+from support import ask, asking, tell, until
+
+WAITS = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())"
 
 
 async def final(db: str, state: str = "failed", **columns: object) -> UUID:
@@ -155,6 +157,19 @@ async def test_a_key_that_is_held_keeps_only_its_own_job_back(database: Database
     free = await final(db)
     assert await redriving.redrive_many(database.pool, [*twins, free]) == 2
     assert await ask(db, "select job_id from pillars.finished_jobs") == twins[1]
+
+
+async def test_a_redrive_of_many_waits_for_keys_in_the_order_of_crowds(
+    database: Database, db: str
+) -> None:
+    jobs = [await final(db, unique_key=key) for key in ("b", "a")]
+    async with asking(db) as other:
+        async with other.transaction():
+            await other.execute("select pillars.enqueue('a', unique_key => 'a')")
+            redriving_all = asyncio.create_task(redriving.redrive_many(database.pool, jobs))
+            await until(lambda: ask(db, WAITS))
+            await other.execute("select pillars.enqueue('a', unique_key => 'b')")
+        assert await redriving_all == 0, "both keys are held"
 
 
 async def test_a_redrive_of_many_reads_no_day_from_end_to_end(db: str) -> None:

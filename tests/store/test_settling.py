@@ -194,6 +194,20 @@ async def test_a_repeat_recognises_itself_whatever_is_kept(db: str, keep: str, s
         assert stored["result"] == (None if keep == "slim" else "1")
 
 
+@pytest.mark.parametrize("max_crashes", [1, 3])
+async def test_a_repeat_does_not_take_what_a_rescue_wrote_for_its_own(
+    db: str, max_crashes: int
+) -> None:
+    await define(db, max_crashes=max_crashes)
+    await put(db)
+    async with hands(db) as (cut_off, heir):
+        [job] = await cut_off.take()
+        await move_clock(db, EXPIRED)
+        await heir.sweep()
+        assert await cut_off.finish(job, again=True) == ["lost"]
+        assert await cut_off.put_back(job, outcome="retried", again=True) == ["lost"]
+
+
 async def test_a_first_finish_that_finds_nothing_is_lost_also_where_nothing_is_kept(
     db: str,
 ) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from pillars.store import redriving
-from pillars.store.claiming import Claimed
+from pillars.store.rows import Claimed
 from stepping import Hand, define, hand, locked_tokens, put
 from support import ask, move_clock
 

@@ -9,8 +9,8 @@ import pytest
 from pillars import every, job
 from pillars.cron.syncing import sync
 from pillars.store import redriving, schedules
-from pillars.store.claiming import Claimed
 from pillars.store.database import Database
+from pillars.store.rows import Claimed
 from pillars.store.states import STATES
 from pillars.worker.attempts import AFTER_DRAIN
 from stepping import Hand, define, hand, put_one
@@ -127,10 +127,13 @@ EVENTS: dict[str, Happen] = {
     "snooze": lambda worker, _db, held: worker.put_back(held, outcome="snoozed", wait=HOUR),
     "drain": lambda worker, _db, held: worker.put_back(held, wait=AFTER_DRAIN),
     "release": lambda worker, _db, held: worker.put_back(held),
-    "its worker dies": lambda worker, db, _held: die(worker, db, 0),
+    "its worker dies": lambda worker, db, _held: die(worker, db, 1),
     "its worker dies once too often": lambda worker, db, _held: die(worker, db, ONE_TOO_MANY),
     "end as asked": lambda worker, _db, held: worker.finish(held, state="cancelled"),
 }
+
+MEETS_ALL = {"its worker dies", "its worker dies once too often"}
+"""Events that meet all jobs at once. What was rescued is scheduled for two seconds only: look soon."""
 
 
 async def states(db: str) -> dict[object, str]:
@@ -155,7 +158,7 @@ async def test_an_event_changes_the_states_that_the_table_says_and_no_other(
         assert {state: seen[one.job_id] for state, one in held.items()} == {
             state: state for state in held
         }
-        for one in held.values():
+        for one in list(held.values())[: 1 if event in MEETS_ALL else None]:
             await EVENTS[event](worker, db, one)
     seen = await states(db)
     moved = {state: seen[one.job_id] for state, one in held.items() if seen[one.job_id] != state}

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from pillars import crontab, enqueue_many, every, job
+from pillars.cron.syncing import sync
 from pillars.errors import (
     DefinitionError,
     PayloadError,
@@ -35,8 +36,8 @@ from pillars.testing.databases import with_database
 from pillars.web.pillar import Web
 from process.pillar import app
 from relaying import relay
-from stepping import define, final, hand, put_one, row
-from support import ask, counts, running, tell, until, worker_for
+from stepping import EXPIRED, define, final, hand, put, put_one, row
+from support import ask, counts, move_clock, running, tell, until, worker_for
 
 LATER = {
     "B64": "streams", "B65": "streams",  # Last-Event-ID
@@ -252,12 +253,17 @@ async def test_in_sql(unmoved: Database, arguments: str, said: str) -> None:
 
 
 BY_HAND: list[tuple[str, str, str]] = [
-    ("B84", "attempt = -1", "jobs_counters"),
-    ("B84", "crashes = -1", "jobs_counters"),
+    ("B84", "attempt = -1", "counter_is_0_to_1000000"),
+    ("B84", "attempt = 2147483647", "counter_is_0_to_1000000"),
+    ("B84", "crashes = -1", "counter_is_0_to_1000000"),
+    ("B84", "crashes = 1000001", "counter_is_0_to_1000000"),
+    ("B84", "max_attempts = 1001", "tries_are_1_to_1000"),
     ("B84", "locked_by = gen_random_uuid()", "jobs_held_by_a_token"),
-    ("B84", "payload = '[]'", "jobs_payload_is_an_object"),
-    ("B84", "run_at = 'infinity'", "jobs_times"),
-    ("B84", "timeout = '-1 s'", "jobs_timeout"),
+    ("B84", "payload = '[]'", "arguments_are_an_object"),
+    ("B84", "run_at = 'infinity'", "moment_is_within_2000_to_2200"),
+    ("B84", "timeout = '-1 s'", "length_is_0_to_3650_days"),
+    ("B84", "timeout = '200 years'", "length_is_0_to_3650_days"),
+    *[("B84", f"{column} = '-infinity'", "moment_is_within_2000_to_2200") for column in ("locked_at", "paused_at", "cancel_requested_at")],
     ("B84", "queue = null", "not-null"),
 ]  # fmt: skip
 
@@ -269,6 +275,52 @@ async def test_a_row_edited_by_hand(db: str, change: str, rule: str) -> None:
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match=rule):
         await tell(db, f"update pillars.jobs set {change}")
     assert await row(db, job_id) == before
+
+
+OTHERS_BY_HAND: list[tuple[str, str, str]] = [
+    ("B84", "definitions set max_crashes = 2147483647", "definitions_max_crashes"),
+    ("B84", "definitions set max_crashes = 0", "definitions_max_crashes"),
+    ("B84", "definitions set max_attempts = 1001", "definitions_max_attempts"),
+    ("B84", "definitions set timeout = '200 years'", "definitions_timeout"),
+    ("B84", "definitions set timeout = '-1 s'", "definitions_timeout"),
+    ("B84", "schedules set timeout = '200 years'", "schedules_timeout"),
+    ("B84", "schedules set expires_in = '200 years'", "schedules_expires_in"),
+    ("B84", "schedules set paused_at = 'infinity'", "moment_is_within_2000_to_2200"),
+    ("B84", "queues set paused_at = 'infinity'", "moment_is_within_2000_to_2200"),
+    ("B84", "schedules set jitter = '200 years'", "schedules_jitter"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "rule"), by_row(OTHERS_BY_HAND))
+async def test_a_definition_or_a_schedule_edited_by_hand(
+    db: str, database: Database, change: str, rule: str
+) -> None:
+    await define(db)
+    await sync(database, [every("1h", take.call(), name="hourly")], deployment="shop")
+    await tell(db, "insert into pillars.queues (name) values ('mail')")
+    with pytest.raises(asyncpg.CheckViolationError, match=rule):
+        await tell(db, f"update pillars.{change}")
+
+
+async def test_b84_a_row_at_every_bound_holds_up_no_claim_and_no_rescue(db: str) -> None:
+    await define(db, max_crashes=1000)
+    dying, old, plain = await put(db, 3)
+    edits = {
+        dying: "attempt = 1000000, crashes = 1000000, timeout = '3650 days', max_attempts = 1000, priority = 2147483647",
+        old: "crashes = 998, priority = -2147483648, run_at = '2000-01-01', expires_at = '2200-01-01'",
+    }
+    for job_id, columns in edits.items():
+        await tell(db, f"update pillars.jobs set {columns} where job_id = $1", job_id)
+    async with hand(db) as worker:
+        taken = {one.job_id: one.attempt for one in await worker.take()}
+        assert taken == {dying: 1_000_000, old: 1, plain: 1}
+        await move_clock(db, EXPIRED)
+        swept = await worker.sweep()
+    assert (swept.rescued, swept.failed) == (2, 1)
+    assert (await final(db, dying))["crashes"] == 1_000_001
+    assert (await row(db, old))["crashes"] == 999
+    waits = await ask(db, "select run_at - pillars.now() from pillars.jobs where job_id = $1", old)
+    assert dt.timedelta(seconds=60) <= waits <= dt.timedelta(seconds=120)
 
 
 # --- HTTP ---------------------------------------------------------------------------------------------------
@@ -469,6 +521,59 @@ async def test_a_row_that_sql_made_and_no_code_can_read_fails_alone(
     assert said in told
 
 
+ODD: dict[str, str] = {
+    "deep": """payload = ('{"value": ' || repeat('[', 5000) || repeat(']', 5000) || '}')::jsonb""",
+    "deep objects": """payload = ('{"value": ' || repeat('{"a":', 5000) || '1' || repeat('}', 5000) || '}')::jsonb""",
+    "huge number": """payload = '{"number": 1e400, "value": -1e130000}'""",
+    "wrong types": """payload = '{"number": "x", "text": [null]}'""",
+    "a name that is none": r"""payload = '{"": 1, "\u001b[2J": 2, "a b": 3}'""",
+    "large": "payload = jsonb_build_object('nope', repeat('x', 3000000))",
+    "tags": "tags = '{null, a}'",
+    "tags of tags": "tags = '{{a, b}, {c, d}}'",
+    "no tags": "tags = '{}'",
+    "context": r"context = e'\u001b[2J\n' || repeat('x', 1000000)",
+    "error": r"last_error = e'\n\n\u202e' || repeat('x', 1000000)",
+    "trace": "trace = repeat('x', 1000000), parent_id = job_id, unique_key = repeat('k', 2000)",
+    "bounds": "timeout = '3650 days', crashes = 1000000, attempt = 1000, max_attempts = null, priority = -2147483648",
+    "times": "run_at = '2000-01-01', created_at = '2200-01-01'",
+    "months": "timeout = '3 mons 2 days'",
+}  # fmt: skip
+
+
+async def test_b84_rows_that_nobody_foresaw_are_shown_and_fail_alone(
+    client: httpx2.AsyncClient, database: Database, db: str, tmp_path: Path
+) -> None:
+    await define(db, "bad.take", max_attempts=1)
+    ids = await put(db, len(ODD), name="bad.take", max_attempts=1)
+    for job_id, columns in zip(ids, ODD.values(), strict=True):
+        await tell(db, f"update pillars.jobs set {columns} where job_id = $1", job_id)
+    neighbours = await put(db, 3, name="bad.take", payload='{"value": "well"}')
+    await all_are_shown(client, ids)
+    for words in (["list"], ["list", "--json"], *(["show", str(one)] for one in ids)):
+        with app(tmp_path, db, "jobs", *words) as run:
+            assert await run.ended() == 0, f"{words}: {run.output[-500:]}"
+    async with running(worker_for(database, take)):
+        await until(lambda: ask(db, "select count(*) = 0 from pillars.jobs"))
+    for job_id, (name, columns) in zip(ids, ODD.items(), strict=True):
+        ended = await final(db, job_id)
+        assert ended["state"] == ("failed" if "payload" in columns else "completed"), name
+        if ended["state"] == "failed":
+            assert_one_line(ended["last_error"])
+    for job_id in neighbours:
+        assert (await final(db, job_id))["state"] == "completed"
+    await all_are_shown(client, ids)
+
+
+async def all_are_shown(client: httpx2.AsyncClient, ids: Sequence[UUID]) -> None:
+    """In pages and answers, each by itself and all in a list."""
+    lists = ["/api/jobs", "/dashboard", "/dashboard/jobs"]
+    for path in [*lists, *(f"{path}/{one}" for path in lists[::2] for one in ids)]:
+        answer = await client.get(path)
+        assert answer.status_code == 200, f"{path}: {answer.text[:500]}"
+    listed = (await client.get("/api/jobs")).content
+    assert all(str(one).encode() in listed for one in ids)
+
+
 # --- at a start ---------------------------------------------------------------------------------------------
 
 URL = "postgresql://me:hunter2@127.0.0.1:1/none"
@@ -479,6 +584,8 @@ STARTS: list[tuple[str, tuple[str, ...], dict[str, str], int, str]] = [
     ("B41", ("worker", "--drain", "5 parsecs"), {}, 2, 'flag --drain: expected seconds, a timedelta, or words such as "250ms"'),
     ("B70", ("worker",), {"DATABASE_URL": ""}, 2, "DATABASE_URL is not set, and production has no Postgres of its own; set DATABASE_URL="),
     ("B71", ("worker",), {"DATABASE_URL": "mysql://me:hunter2@h/db"}, 2, 'DATABASE_URL: expected postgresql://user:password@host/database, got a URL of "mysql"'),
+    ("B71", ("worker",), {"DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/db?tls"}, 2, "DATABASE_URL: expected what follows ? as name=value, got postgresql://me:***@127.0.0.1:1/db?tls"),
+    ("B71", ("worker",), {"DATABASE_URL": "postgresql://me:hunter2@h/db\x1b[2J"}, 2, "DATABASE_URL: expected a URL on one line, got line ends or control characters"),
     ("B71", ("migrate",), {"DATABASE_URL": "hunter2"}, 2, "got a text without ://"),
     ("B73", ("cron",), {"DATABASE_URL": "postgresql://me:hunter2@no.such.host.invalid/db"}, 1, "no connection to postgresql://me:***@no.such.host.invalid/db"),
     ("B73", ("web",), {"DATABASE_URL": URL, "PORT": "0"}, 1, "no connection to postgresql://me:***@127.0.0.1:1/none"),
@@ -586,6 +693,7 @@ def test_every_row_of_the_catalogue_has_a_test_or_a_reason() -> None:
         PYTHON,
         SQL,
         BY_HAND,
+        OTHERS_BY_HAND,
         ENQUEUES,
         REQUESTS,
         POISON,

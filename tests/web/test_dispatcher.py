@@ -53,6 +53,11 @@ async def test_a_path_of_ours_is_never_theirs_whatever_the_method(
             "/api/health/live",
             "/dashboard/",
             "/dashboard/errors",
+            "/dashboard/%0A",
+            "/dashboard/a%0D%0Ab/c",
+            "/dashboard/queues/a%0Ab/pause",
+            "/api/queues/a%0Ab/resume",
+            "/api/schedules/%0A/run",
         ):
             assert "theirs" not in (await client.request(method, path)).text
 

@@ -130,6 +130,10 @@ async def test_the_database_tells_of_jobs_queues_processes_and_schedules(
     await tell(db, "insert into pillars.queues values ('mail', now())")
     await tell(
         db,
+        "insert into pillars.locks (locked_by, expires_at, job_ids) values (gen_random_uuid(), now() - interval '1 minute', '{}')",
+    )
+    await tell(
+        db,
         """insert into pillars.schedules (name, job, queue, max_attempts, every, deployment, paused_at)
            values ('s', 'j', 'default', 1, '1 minute', 'app', null), ('t', 'j', 'default', 1, '1 minute', 'app', now())""",
     )
@@ -152,6 +156,7 @@ async def test_the_database_tells_of_jobs_queues_processes_and_schedules(
     assert figures.of("pillars_workers") == 1
     assert figures.of("pillars_worker_deaf") == 0
     assert figures.of("pillars_leader_present") == 0
+    assert 60 <= (figures.of("pillars_oldest_expired_lock_seconds") or 0) < 90
     assert figures.of("pillars_schedules", paused="true") == 1
     assert figures.of("pillars_schedules", paused="false") == 1
     ticked = datetime(2026, 1, 1, tzinfo=UTC).timestamp()

@@ -19,7 +19,8 @@ from pillars.service.process import Process
 from pillars.store.database import Database
 from pillars.store.rows import Listed, Queue, Vitals
 from pillars.web import openapi, routes, shapes
-from pillars.web.dashboard.frame import Frame
+from pillars.web.dashboard.entrance import Entrance
+from pillars.web.operations import Resource
 from pillars.web.queries import FILTERS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -37,15 +38,21 @@ def table(text: str, opening: str) -> list[list[str]]:
     ]
 
 
+def needed(resource: Resource, method: str) -> str:
+    if resource.is_open or resource.is_way_in:
+        return ""
+    return "view" if method == "GET" and not resource.is_for_operators else "operate"
+
+
 def test_every_route_stands_in_the_reference_as_it_is(process_with: Make) -> None:
     found = [
         [
             f"{method} {resource.template}",
-            "" if resource.is_open else "view" if method == "GET" else "operate",
+            needed(resource, method),
             ", ".join(map(str, operation.answers)),
             operation.summary,
         ]
-        for resource in routes.table(process_with(), frame=Frame(process_with().settings))
+        for resource in routes.table(process_with(), entrance=Entrance(process_with()))
         for method, operation in resource.operations.items()
     ]
     text = (REFERENCE / "http.md").read_text()
@@ -59,7 +66,7 @@ def test_every_route_stands_in_the_reference_as_it_is(process_with: Make) -> Non
 def test_a_frameworks_page_says_which_paths_are_ours(process_with: Make, page: str) -> None:
     ours = {
         re.match(r"/api/\w+(\.json)?|/\w+", one.path)[0]  # type: ignore[index]
-        for one in routes.table(process_with(), frame=Frame(process_with().settings))
+        for one in routes.table(process_with(), entrance=Entrance(process_with()))
     }
     text = (REFERENCE.parent / "howto" / f"{page}.md").read_text()
     [said] = re.findall(r"## Which paths are ours\n\n(.*?), each exactly", text, re.DOTALL)

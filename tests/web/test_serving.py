@@ -299,7 +299,7 @@ def test_a_server_that_will_answer_nobody_says_so_when_it_starts(
 ) -> None:
     Web(process_with(**flags), None)._started("http://somewhere")
     said = "".join(capsys.readouterr())
-    assert ("all but health is answered with 401; set PILLARS_TOKEN" in said) is warned
+    assert ("all is answered with 401; set PILLARS_TOKEN" in said) is warned
 
 
 async def test_the_health_port_answers_until_it_is_cancelled(process_with: Make) -> None:

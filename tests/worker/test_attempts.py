@@ -5,7 +5,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 import anyio
@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from pillars import Context, Discard, Retry, Snooze, job
 from pillars.jobs.definition import Job
-from pillars.store.claiming import Claimed
-from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
+from pillars.store.rows import Claimed
+from pillars.worker.attempts import AFTER_DRAIN, UNTELLABLE, Attempt, Why
 from pillars.worker.completing import Completer
 from pillars.worker.outcomes import (
     Cancelled,
@@ -41,6 +41,71 @@ class UnmanneredError(BaseException):
     pass
 
 
+class EndlessError(Exception):
+    def __str__(self) -> str:
+        return str(self)
+
+
+class HostileText(str):
+    __slots__ = ()
+
+    def __format__(self, _spec: str) -> str:
+        raise SystemExit(4)
+
+    rstrip = __getitem__ = replace = __len__ = __format__  # type: ignore[assignment]
+
+
+class HostileTextError(Exception):
+    def __str__(self) -> str:
+        return HostileText("well" * 1000)
+
+
+class HostileNotesError(Exception):
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]
+        raise SystemExit(5)
+
+
+class FacelessError(Exception):
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        raise SystemExit(6)
+
+
+class NamelessType(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise SystemExit(7)
+
+
+class NamelessError(Exception, metaclass=NamelessType):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+def in_a_circle() -> BaseException:
+    one, two = ValueError("one"), ValueError("two")
+    one.__cause__, two.__cause__ = two, one
+    two.__context__ = two
+    return one
+
+
+def in_a_row(count: int) -> BaseException:
+    error: BaseException = ValueError("first")
+    for number in range(count):
+        after = ValueError(str(number))
+        after.__cause__ = error
+        error = after
+    return error
+
+
+def within_each_other(count: int) -> BaseException:
+    error: Exception = ValueError("innermost")
+    for _ in range(count):
+        error = ExceptionGroup("around", [error])
+    return error
+
+
 RAISES: dict[str, BaseException] = {
     "system exit": SystemExit(1),
     "interrupt": KeyboardInterrupt(),
@@ -48,7 +113,20 @@ RAISES: dict[str, BaseException] = {
     "cancelled": asyncio.CancelledError(),
     "unmannered": UnmanneredError("no"),
     "group": BaseExceptionGroup("several", [SystemExit(1)]),
-    "long": ValueError("x" * 100_000),
+    "a thousand": ExceptionGroup(
+        "many", [ValueError(f"{number}" * 1000) for number in range(1000)]
+    ),
+    "hostile within": ExceptionGroup("many", [HostileError(), EndlessError(), HostileTextError()]),
+    "groups in groups": within_each_other(3000),
+    "a circle": in_a_circle(),
+    "a row": in_a_row(3000),
+    "endless": EndlessError(),
+    "hostile text": HostileTextError(),
+    "hostile notes": HostileNotesError(),
+    "faceless": FacelessError(),
+    "nameless": NamelessError(),
+    "long": ValueError("x" * 10_000_000),
+    "bytes": UnicodeDecodeError("utf-8", b"\xff" * 100_000, 0, 1, "bad"),
     "nul": ValueError("a\0b"),
     "surrogate": ValueError("\ud800"),
 }
@@ -90,7 +168,7 @@ def attempt_of(
     fields: dict[str, Any] = {
         "job_id": uuid4(), "lock_token": 1, "name": job.name, "queue": "default", "priority": 0,
         "run_at": NOW, "payload": payload, "context": None, "attempt": 1, "max_attempts": 4,
-        "tags": (), "locked_at": NOW, "deadline_at": None if timeout is None else NOW + timeout,
+        "tags": None, "locked_at": NOW, "deadline_at": None if timeout is None else NOW + timeout,
     }  # fmt: skip
     return Attempt(
         Claimed(**{**fields, **claimed}), job, threads=anyio.CapacityLimiter(1),
@@ -115,8 +193,13 @@ async def test_whatever_is_raised_ends_the_attempt_and_not_the_worker(
     assert len(outcome.error) <= 2_001
     assert "\0" not in outcome.error
     assert outcome.error.encode()
+    assert type(outcome.error) is str
+    if what in {"faceless", "nameless"}:
+        assert outcome == Retried(outcome.wait, UNTELLABLE)
+        return
     assert outcome.traceback is not None
     assert outcome.traceback.encode()
+    assert len(outcome.traceback) <= 64_000
 
 
 async def test_the_last_attempt_fails_the_job() -> None:
@@ -167,6 +250,74 @@ async def test_a_wait_that_is_nonsense_is_as_none_said(after: Any) -> None:
     for outcome in (retried, snoozed):
         assert isinstance(outcome, Retried)
         assert outcome.wait == 7 * SECOND
+
+
+async def test_an_exception_that_cannot_be_looked_at_fails_its_attempt_all_the_same() -> None:
+    class TouchyError(Exception):
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
+            raise LookupError("do not touch")
+
+    @job(name="touchy")
+    async def touchy() -> None:
+        raise TouchyError
+
+    outcome: Outcome | None = None
+    with suppress(LookupError):  # which pytest, too, would look at
+        outcome = await outcome_of(touchy)
+    assert isinstance(outcome, Retried)
+    assert (outcome.error, outcome.traceback) == (UNTELLABLE, None)
+
+
+SECRETS = '{"password": "swordfish", "dsn": "postgres://u:hunter2@h/db"}'
+
+
+@pytest.mark.parametrize("raises", [ValueError, Retry, Discard])
+async def test_an_error_is_told_without_secrets_and_without_those_of_its_arguments(
+    raises: type[Exception],
+) -> None:
+    seen: list[str] = []
+
+    @job(name="leaking", backoff="0s")
+    async def leaking(password: str, dsn: str) -> None:
+        seen.append(password + dsn)
+        raise raises(f"{password} at {dsn}, token='hunter2'")
+
+    outcome = await outcome_of(leaking, SECRETS)
+    assert isinstance(outcome, (Retried, Failed))
+    assert (
+        outcome.error.removeprefix("ValueError: ")
+        == "*** at postgres://u:***@h/db, token=[redacted]"
+    )
+    assert "swordfish" not in f"{outcome.traceback}"
+    assert "hunter2@h" not in f"{outcome.traceback}"
+    assert seen == ["swordfishpostgres://u:hunter2@h/db"], "the job itself gets all of it"
+
+
+async def test_a_cut_leaves_no_half_of_a_secret() -> None:
+    @job(name="wordy", max_attempts=1)
+    async def wordy(before: int) -> None:
+        raise Discard("x" * before + f" postgres://u:{'hunter2' * 20}@h/db")
+
+    for before in range(1700, 2001, 7):
+        outcome = await outcome_of(wordy, f'{{"before": {before}}}')
+        assert isinstance(outcome, Failed)
+        assert "hunt" not in outcome.error
+
+
+async def test_a_secret_argument_that_does_not_fit_is_not_quoted() -> None:
+    @job(name="picky", max_attempts=1)
+    async def picky(secret: Literal["a"], plain: Literal["a"] = "a") -> None: ...
+
+    for payload, said in {
+        '{"secret": "hunter2"}': "args.secret: does not fit, and is not shown",
+        '{"secret": 5}': "args.secret: ",
+        '{"secret": "a", "plain": "b"}': "args.plain: invalid enum value 'b'",
+    }.items():
+        outcome = await outcome_of(picky, payload)
+        assert isinstance(outcome, Retried)
+        assert outcome.error.startswith(said)
+        assert "hunter2" not in outcome.error
 
 
 async def test_outcomes_are_said_by_raising() -> None:
@@ -309,7 +460,7 @@ async def test_the_context_says_what_the_claim_says() -> None:
     async def looking(ctx: Context) -> None:
         seen.append(ctx)
 
-    attempt = attempt_of(looking, timeout=60 * SECOND, attempt=2, tags=("a",), context="why")
+    attempt = attempt_of(looking, timeout=60 * SECOND, attempt=2, tags=["a"], context="why")
     assert await attempt.run() == Completed(None)
     [ctx] = seen
     assert (ctx.attempt, ctx.max_attempts, ctx.tags, ctx.context) == (2, 4, ("a",), "why")

@@ -12,9 +12,9 @@ from pillars import Context, job
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.service.process import Process
 from pillars.store import claiming
-from pillars.store.claiming import Claimed
 from pillars.store.database import Database
-from pillars.store.pool import Session
+from pillars.store.rows import Claimed
+from pillars.store.session import Session
 from pillars.worker.claiming import Claimer
 from pillars.worker.fronts import Front
 from pillars.worker.holdings import Holdings, counted_clock
@@ -361,6 +361,27 @@ class TestUnknownOutcomes:
 
 async def ended(db: str) -> bool:
     return bool(await ask(db, "select count(*) = 1 from pillars.finished_jobs"))
+
+
+async def test_an_alarm_that_rang_before_its_time_hides_none_that_comes_after(
+    database: Database,
+) -> None:
+    """uvloop rings up to half a millisecond early, and a job may be due by the database's clock: then the next one's alarm is set at once."""
+    claimer = Desk(database).claimer
+    claimer.look_in(timedelta(0))
+    await until(claimer._woken.is_set)
+    claimer._woken.clear()
+    claimer._alarm_at = asyncio.get_running_loop().time() + 0.01
+    claimer.look_in(timedelta(seconds=0.02))
+    await until(claimer._woken.is_set)
+
+
+async def test_an_alarm_that_is_overdue_and_has_not_rung_is_not_put_off(database: Database) -> None:
+    """As where a job held the loop past it, and what ended meanwhile asks for a later look."""
+    claimer = Desk(database).claimer
+    claimer.look_in(timedelta(0))
+    claimer.look_in(timedelta(hours=1))
+    await until(claimer._woken.is_set)
 
 
 async def test_a_job_that_is_due_later_starts_at_its_time(db: str, database: Database) -> None:

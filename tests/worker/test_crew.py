@@ -12,8 +12,9 @@ import pytest
 from pillars import job
 from pillars.jobs.definition import Job
 from pillars.store import claiming
-from pillars.store.claiming import Claimed, Demand, Places
+from pillars.store.claiming import Demand, Places
 from pillars.store.database import Database
+from pillars.store.rows import Claimed
 from pillars.worker.attempts import Why
 from pillars.worker.crew import LONGEST_WAIT
 from pillars.worker.holdings import counted_clock

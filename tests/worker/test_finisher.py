@@ -9,9 +9,9 @@ import pytest
 
 from pillars.errors import DatabaseTrouble, Trouble
 from pillars.service.tally import Tally
-from pillars.store.claiming import Claimed
 from pillars.store.database import Database
-from pillars.store.pool import STATEMENT_TIMEOUT, Executor
+from pillars.store.rows import Claimed
+from pillars.store.session import STATEMENT_TIMEOUT, Executor
 from pillars.store.settling import Ended, Returned
 from pillars.worker import finishing
 from pillars.worker.finishing import Finisher, Settling

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from pillars import job
 from pillars.service.process import Process
-from pillars.store.claiming import Claimed
 from pillars.store.database import Database
+from pillars.store.rows import Claimed
 from pillars.worker.attempts import Attempt
 from pillars.worker.completing import Completer
 from pillars.worker.guarding import Guard
@@ -62,14 +62,11 @@ def attempt(run: Callable[[], Any] | None = None, *, overdue: float | None = Non
             run()
 
     claimed = Claimed(
-        uuid4(), 1, guarded.name, "default", 0, NOW, "{}", None, 1, 4, (), NOW,
-        None if overdue is None else NOW + timedelta(hours=1),
+        uuid4(), 1, guarded.name, "default", 0, NOW, "{}", None, 1, 4, None, NOW,
+        None if overdue is None else NOW - timedelta(seconds=overdue),
     )  # fmt: skip
 
-    made = Attempt(claimed, guarded, threads=anyio.CapacityLimiter(1), complete=Completer)
-    if overdue is not None:
-        made.deadline_at = time.monotonic() - overdue
-    return made
+    return Attempt(claimed, guarded, threads=anyio.CapacityLimiter(1), complete=Completer)
 
 
 def watch_from_a_thread(desk: Desk) -> None:

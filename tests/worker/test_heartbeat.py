@@ -105,12 +105,16 @@ async def test_a_job_whose_lock_was_lost_is_cancelled(db: str, database: Databas
                 cancelled.set()
         return ctx.attempt
 
-    async with running(worker_for(database, rescued, lock="2s")) as worker:
+    # A lock so long that trust in it cannot be why.
+    async with running(worker_for(database, rescued, lock="5m")) as worker, hand(db) as heart:
+        heart.worker_id = worker.process.worker_id
         handle = await rescued.enqueue()
         await until(lambda: len(worker.running()) == 1)
+        tokens = await locked_tokens(db)
         await tell(db, "update pillars.locks set expires_at = pillars.now()")
         await ask(db, "select (pillars.rescue()).rescued")
-        await cancelled.wait()
+        worker._replied(await heart.beat(*tokens))
+        await until(cancelled.is_set)
         assert await handle.result(timeout="20s") == 1
     assert await ask(db, "select crashes from pillars.finished_jobs") == 1
     assert await locked_tokens(db) == []

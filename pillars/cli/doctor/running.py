@@ -22,7 +22,7 @@ from pillars.cli.postgres import Postgres, postgres
 from pillars.durations import duration
 from pillars.errors import ConfigurationError, PillarsError, UsageError
 from pillars.jobs.options import checked_name
-from pillars.settings import Settings, load
+from pillars.settings import Settings, load, redaction
 
 COLOURS = {
     Status.OK: "green",
@@ -42,6 +42,7 @@ def run(*, canary: bool, queue: str, timeout: str | None, problems: bool, as_jso
     except UsageError as error:
         raise ConfigurationError(str(error)) from None
     settings = load(command="doctor")
+    redaction.hide(settings)
     log.configure(level="error", format=settings.log_format)  # what is found is printed, not logged
     checks = _with(_canary(queue, patience)) if canary else list(CHECKS)
     show = partial(_collect if as_json else _print, shown=PROBLEMS if problems else set(Status))

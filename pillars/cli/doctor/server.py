@@ -21,7 +21,8 @@ XIDS_HIGH, XIDS_DANGEROUS = (
     1_500_000_000,
 )  # Postgres stops writing at 2.1 thousand million
 QUEUE_HIGH, QUEUE_DANGEROUS = 0.1, 0.5  # of the notification queue; full, every NOTIFY fails
-OWN_CONNECTIONS = {"web": 0, "worker": 2, "cron": 1}  # listener and heartbeat; the leader
+# Listener, heartbeat and sweeper; the leader.
+OWN_CONNECTIONS = {"web": 0, "worker": 3, "cron": 1}
 VERIFIED = {"verify-ca", "verify-full"}
 
 
@@ -90,21 +91,25 @@ async def tls(subject: Subject) -> Finding:
 
 
 async def role(subject: Subject) -> Finding:
-    """The role may migrate and make the days of history."""
+    """The role may do what pillars do: as the schema's owner, or as a member of pillars_worker."""
     found = await diagnosis.role(subject.database)
+    if found.schema_is_there and found.may_work and not found.may_create:
+        return ok(f"role {found.name} may work, and not migrate")
     if not found.may_create:
         what = "create in the schema pillars" if found.schema_is_there else "create a schema here"
         return in_prod(
             subject,
-            f"role {found.name} may not {what}",
-            fix=f"grant create on {'schema pillars' if found.schema_is_there else 'the database'} to {found.name}",
+            f"role {found.name} may neither work nor {what}",
+            fix=f"grant pillars_worker to {found.name} (app migrate --roles makes it), or use the owner of the schema in DATABASE_URL"
+            if found.schema_is_there
+            else f"grant create on the database to {found.name}",
         )
-    if not found.owns_history:
+    if not found.may_work:
         return fail(
-            f"role {found.name} does not own pillars.finished_jobs, so it cannot make its days",
-            fix=f"grant the owner's role to {found.name}, or use it in DATABASE_URL",
+            f"role {found.name} neither owns pillars.finished_jobs nor has the rights of pillars_worker",
+            fix=f"grant pillars_worker to {found.name} (app migrate --roles makes it), or the owner's role",
         )
-    return ok(f"role {found.name} may migrate and make days")
+    return ok(f"role {found.name} may migrate and work")
 
 
 async def pooler(subject: Subject) -> Finding:

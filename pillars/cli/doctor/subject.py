@@ -14,8 +14,9 @@ from pillars.errors import DatabaseTrouble
 from pillars.registry import Registry
 from pillars.settings import Settings
 from pillars.store import migrate, workers
-from pillars.store.pool import Address, Session
+from pillars.store.pool import Address
 from pillars.store.rows import ProcessRow
+from pillars.store.session import Session
 
 NAME = "pillars doctor"
 

@@ -1,8 +1,9 @@
-"""The shapes that cross from the store to the rest: one frozen dataclass per kind of row."""
+"""The shapes that cross from the store to the rest: one frozen dataclass, or struct where rows are many, per kind of row."""
 
 from pillars.store.rows.claims import (
     Answered,
     Beat,
+    Claimed,
     ClaimRow,
     Completion,
     FinishRow,
@@ -27,19 +28,24 @@ from pillars.store.rows.jobs import (
     Stored,
 )
 from pillars.store.rows.oversight import Defined, ProcessRow, Queue, Resumed, Stats, Vitals
+from pillars.store.rows.people import Account, AccountRow, AuditRow, SessionRow, Tries
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
-from pillars.store.rows.server import Applied, Backend, Made, Now, Prune, Yes
-from pillars.store.rows.testing import Command, Leftover, Template
+from pillars.store.rows.server import Applied, Backend, Command, Invalid, Made, Now, Prune, Yes
+from pillars.store.rows.testing import Leftover, Template
 
 __all__ = [
+    "Account",
+    "AccountRow",
     "Answered",
     "Applied",
     "AttemptRow",
+    "AuditRow",
     "Backend",
     "Beat",
     "Cancelled",
     "Circumstances",
     "ClaimRow",
+    "Claimed",
     "Command",
     "Completion",
     "Defaults",
@@ -52,6 +58,7 @@ __all__ = [
     "Glimpse",
     "Held",
     "Inserted",
+    "Invalid",
     "JobRow",
     "Lane",
     "Leftover",
@@ -65,12 +72,14 @@ __all__ = [
     "PutBack",
     "Queue",
     "Resumed",
+    "SessionRow",
     "State",
     "Stats",
     "Stored",
     "Swept",
     "Template",
     "Ticked",
+    "Tries",
     "TurnRow",
     "Vitals",
     "Yes",

@@ -7,27 +7,35 @@ from uuid import UUID
 from msgspec import Struct
 
 
-class ClaimRow(Struct, frozen=True, gc=False):
-    """One row of a claim's answer: the first has the counts, each other one a job. (A struct: thousands are made in a second.)"""
+class Claimed(Struct, frozen=True, gc=False):
+    """A job that is ours until its lock expires. (A struct: thousands are made in a second.)"""
+
+    job_id: UUID
+    lock_token: int
+    name: str
+    queue: str
+    priority: int
+    run_at: datetime
+    payload: str
+    context: str | None
+    attempt: int
+    max_attempts: int | None
+    tags: list[str] | None
+    locked_at: datetime
+    deadline_at: datetime | None
+
+
+class ClaimRow(Claimed, frozen=True, gc=False):
+    """One row of a claim's answer: the first has the counts, and nothing of a job; each other one a job, and no counts.
+
+    Only `store.claiming` sees the first: it is None wherever a job is not.
+    """
 
     picked: int | None
     locked: int | None
     next_run_at: datetime | None
     now: datetime | None
     took: timedelta | None
-    job_id: UUID | None
-    name: str | None
-    queue: str | None
-    priority: int | None
-    run_at: datetime | None
-    payload: str | None
-    context: str | None
-    attempt: int | None
-    max_attempts: int | None
-    tags: list[str] | None
-    locked_at: datetime | None
-    deadline_at: datetime | None
-    lock_token: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """A job as it is enqueued."""
+
+class NewJob(Struct, frozen=True):
+    """A job as it is enqueued. (A struct: thousands are made at once.)"""
 
     job_id: UUID
     name: str

@@ -32,6 +32,20 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Invalid:
+    """An index whose build did not end, by its name with its schema."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A statement made by SQL, to be run by itself and unchanged."""
+
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     made: int
 

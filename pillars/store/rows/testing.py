@@ -4,13 +4,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A statement that Postgres runs outside a transaction alone, made by SQL to be run unchanged."""
-
-    statement: str
-
-
-@dataclass(frozen=True, slots=True)
 class Template:
     """A database that others are copied from; not `sealed` where whoever made it was killed before its end."""
 

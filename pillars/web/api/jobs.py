@@ -19,6 +19,7 @@ from pillars.store.rows import Defaults, JobRow, Stats
 from pillars.web import bodies, queries
 from pillars.web.api import paths
 from pillars.web.problems import answer, enqueued, problem
+from pillars.web.trail import note
 
 
 class Jobs:
@@ -49,6 +50,7 @@ class Jobs:
         stored = await enqueueing.enqueue(self._database, job)
         row = await listing.find(self._pool, stored.job_id) or listing.as_stored(job, stored.job_id)
         location = f"{request.scope['path']}/{row.job_id}"
+        note(request, target=row.job_id, name=body.name, created=stored.created)
         return enqueued(row, created=stored.created, location=location)
 
     async def inspect(self, request: Request) -> Response:
@@ -59,6 +61,7 @@ class Jobs:
         before = await self._found(paths.job_id(request))
         said = await jobs.cancel(self._pool, before.job_id)
         after = await listing.find(self._pool, before.job_id)
+        note(request, outcome=said)
         match said:
             case "cancelled":
                 return answer(listing.as_json(after or replace(before, state="cancelled")))

@@ -9,6 +9,7 @@ from pillars.store import listing, schedules
 from pillars.store.database import Database
 from pillars.web.api import paths
 from pillars.web.problems import HOLDER_ENDED, answer, enqueued, problem
+from pillars.web.trail import note
 
 
 class Schedules:
@@ -28,6 +29,7 @@ class Schedules:
         made = await schedules.made_now(self._pool, name, new_id())
         if made is None:
             return problem(409, HOLDER_ENDED)
+        note(request, job_id=made.job.job_id, created=made.created)
         return enqueued(made.job, created=made.created, location=f"{self._jobs}/{made.job.job_id}")
 
     async def pause(self, request: Request) -> Response:

@@ -16,8 +16,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from pillars import moments
 from pillars.codec import clean_text
 from pillars.durations import words
-from pillars.service.access import may_operate
+from pillars.service.access import Caller
 from pillars.settings import Settings
+from pillars.settings.redaction import masked
 from pillars.store.listing import GLANCE
 from pillars.store.states import REDRIVABLE, UNFINISHED
 from pillars.version import __version__
@@ -37,12 +38,13 @@ SAFE = {
 }
 UNSTORED = {**SAFE, "cache-control": "no-store"}
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+SHOWN = {"GET", "HEAD"}
+LOG_IN = "log in, or send the header Authorization: Bearer with the value of PILLARS_TOKEN or PILLARS_VIEW_TOKEN"
 CANCELLABLE = UNFINISHED
 RETRIABLE = (*REDRIVABLE, "scheduled")
 NEXT_STEPS = {
     400: "Correct the address, or begin again from the menu.",
-    401: "Set a token, or give the one that is set.",
-    403: "Ask whoever runs this application for the other token.",
+    403: "Ask whoever runs this application to let you operate it.",
     404: "Begin again from the menu.",
     409: "Look at it as it is now, and decide anew.",
     503: "Nothing is lost; this page asks again by itself.",
@@ -129,12 +131,14 @@ class Frame:
     ) -> Response:
         """A page; `place` is its entry of the menu, `now` the database's time, which ages are counted from."""
         page = environment().get_template(template)
+        who: Caller | None = request.scope.get("caller")
         text = page.render(
             link=self.link,
             asset=self.asset,
             here=_address(request),
             env=self._settings.env,
-            may_operate=may_operate(self._settings, request.scope, browsers=True),
+            who=who,
+            may_operate=who is not None and who.operates,
             notice=notices.said(request.query_params),
             place=place,
             title=title,
@@ -143,9 +147,13 @@ class Frame:
         )
         return HTMLResponse(text, status, {**UNSTORED, **(headers or {})})
 
-    def go(self, link: str) -> Response:
+    def go(self, link: str, *, headers: Mapping[str, str] | None = None) -> Response:
         """To the page that shows what became of an action."""
-        return RedirectResponse(link, 303, UNSTORED)
+        return RedirectResponse(link, 303, {**UNSTORED, **(headers or {})})
+
+    def login(self, request: Request) -> str:
+        """The way to the login, and back to the page that is asked for."""
+        return self.link("login", next=_address(request) if request.method in SHOWN else None)
 
     def refused(self, request: Request, said: Said) -> Response:
         """A page that says why there is none."""
@@ -157,9 +165,10 @@ class Frame:
             now=None,
             status=said.status,
             headers=said.headers,
-            detail=clean_text(said.detail, limit=LONGEST_DETAIL),
+            detail=clean_text(said.detail, limit=LONGEST_DETAIL, hide=masked),
             advice=NEXT_STEPS.get(said.status, ""),
-            repeats=said.status == 503 and request.method in {"GET", "HEAD"},
+            repeats=said.status == 503 and request.method in SHOWN,
+            login=self.login(request) if said.status == 401 and said.detail == LOG_IN else None,
         )
 
 

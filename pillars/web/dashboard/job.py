@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from pillars.errors import UnknownJob
 from pillars.moments import age, span
+from pillars.settings.redaction import REDACTED
 from pillars.store import jobs, oversight, redriving
 from pillars.store.oversight import Seen
 from pillars.web.api import paths
@@ -18,6 +19,7 @@ from pillars.web.dashboard import again
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
 from pillars.web.problems import Said
+from pillars.web.trail import note
 
 NEWEST_ATTEMPTS = 20
 LONGEST = 100_000  # characters of a payload, a result, a traceback; the API has all of it
@@ -79,6 +81,7 @@ class JobPage:
                 for one in reversed(seen.attempts)
             ],
             copies=again.copies(job, self._frame.api("jobs")),
+            is_redacted=REDACTED in (job.payload or ""),
             api=self._frame.api("jobs"),
         )
 
@@ -90,7 +93,9 @@ class JobPage:
 
     async def cancel(self, request: Request) -> Response:
         job_id = paths.job_id(request)
-        match await jobs.cancel(self._pool, job_id):
+        outcome = await jobs.cancel(self._pool, job_id)
+        note(request, outcome=outcome)
+        match outcome:
             case "cancelled":
                 return self._done(job_id, "job-cancelled")
             case "requested":
@@ -164,7 +169,12 @@ def _json(text: str | None) -> Text | None:
         return None
     if len(text) > LONGEST or again.depth(text) > again.DEEPEST:
         return replace(_cut(text), as_stored=True)
-    return _cut(msgspec.json.format(text, indent=2))
+    try:
+        return _cut(msgspec.json.format(text, indent=2))
+    except (
+        msgspec.DecodeError
+    ):  # it was cut, and what is hidden of it was longer than what stands there instead
+        return Text(text, is_cut=True)
 
 
 def _cut(text: str) -> Text:

@@ -19,6 +19,7 @@ from pillars.web.api import paths
 from pillars.web.dashboard import forms, notices
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
+from pillars.web.trail import note, nothing_done
 
 MOST_SELECTED = queries.MOST
 
@@ -69,14 +70,19 @@ class JobsPage:
         if len(job_ids) > MOST_SELECTED:
             raise UsageError(f"job_id: expected at most {MOST_SELECTED}, got {len(job_ids)}")
         if not job_ids:
+            nothing_done(request)
             return self._frame.go(self._link(given, said="none-selected"))
+        note(request, job_ids=job_ids)
         match action:
             case ["retry"]:
+                note(request, action="job.retry")
                 became = await self._retry(job_ids)
             case ["cancel"]:
+                note(request, action="job.cancel")
                 became = await self._cancel(job_ids)
             case _:
                 raise UsageError("action: expected once, retry or cancel")
+        note(request, **{name: became.get(name) for name in notices.FIELDS[1:]})
         self._readings.changed()
         return self._frame.go(self._link(given, **became))
 

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from pillars.store import listing, oversight, schedules
 from pillars.store.listing import Page, Wanted
-from pillars.store.pool import Executor
 from pillars.store.rows import Glimpse, Listed, Queue
+from pillars.store.session import Executor
 from pillars.web.dashboard import cautions
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings

@@ -11,6 +11,7 @@ from pillars.web.api import paths
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
 from pillars.web.problems import HOLDER_ENDED, Said
+from pillars.web.trail import note
 
 
 class SchedulesPage:
@@ -43,6 +44,7 @@ class SchedulesPage:
         self._readings.changed()
         if made is None:
             return self._frame.refused(request, Said(409, HOLDER_ENDED))
+        note(request, job_id=made.job.job_id, created=made.created)
         said = "schedule-run" if made.created else "schedule-held"
         return self._frame.go(self._frame.link("jobs", made.job.job_id, said=said))
 

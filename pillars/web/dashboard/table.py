@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from pillars.service.process import Process
 from pillars.web.dashboard import assets
+from pillars.web.dashboard.audit import AuditPage
+from pillars.web.dashboard.entrance import Entrance
 from pillars.web.dashboard.frame import PATH, SAFE, Frame
 from pillars.web.dashboard.job import JobPage
 from pillars.web.dashboard.jobs import JobsPage
@@ -22,12 +24,13 @@ from pillars.web.operations import Answer, Handler, Operation, Resource
 
 HTML = "text/html"
 SHOWN = {200: Answer("The page.", str, HTML)}
-NAME = "{name:path}"
+NAME = "{name:anything}"
 DONE = {303: Answer("To the page that shows what became of it.", str, HTML)}
 
 
-def resources(process: Process, frame: Frame) -> list[Resource]:
+def resources(process: Process, entrance: Entrance) -> list[Resource]:
     """Every page, what its forms do, and the files that pages are made with; last, what is none of them."""
+    frame = entrance.frame
     readings, shows = Readings(process.database), Shows(Turns())
     return [
         _at("", GET=shows("show_overview", "Show how the application is.", Overview(frame, readings).show)),
@@ -35,6 +38,10 @@ def resources(process: Process, frame: Frame) -> list[Resource]:
         *_queues(QueuesPage(frame, readings), shows),
         *_schedules(SchedulesPage(frame, readings), shows),
         _at("/workers", GET=shows("show_workers", "Show every process.", WorkersPage(frame, readings).show)),
+        Resource(f"{PATH}/audit", "dashboard", {
+            "GET": shows("show_audit", "Show what was done, newest first.", AuditPage(frame, readings).show),
+        }, is_for_operators=True),
+        *_ways_in(entrance),
         _files(),
         _others(frame),
     ]  # fmt: skip
@@ -45,11 +52,19 @@ def _jobs(jobs: JobsPage, job: JobPage, shows: "Shows") -> list[Resource]:
         _at(
             "/jobs",
             GET=shows("show_jobs", "Show jobs, newest first.", jobs.show),
-            POST=_does("change_jobs", "Retry or cancel the selected jobs.", jobs.change),
+            POST=_does(
+                "change_jobs", "Retry or cancel the selected jobs.", jobs.change, "jobs.change"
+            ),
         ),
         _at("/jobs/{job_id}", GET=shows("show_job_page", "Show one job.", job.show)),
-        _at("/jobs/{job_id}/retry", POST=_does("retry_on_page", "Retry a job.", job.retry)),
-        _at("/jobs/{job_id}/cancel", POST=_does("cancel_on_page", "Cancel a job.", job.cancel)),
+        _at(
+            "/jobs/{job_id}/retry",
+            POST=_does("retry_on_page", "Retry a job.", job.retry, "job.retry"),
+        ),
+        _at(
+            "/jobs/{job_id}/cancel",
+            POST=_does("cancel_on_page", "Cancel a job.", job.cancel, "job.cancel"),
+        ),
     ]
 
 
@@ -57,16 +72,21 @@ def _queues(queues: QueuesPage, shows: "Shows") -> list[Resource]:
     one = f"/queues/{NAME}"
     return [
         _at("/queues", GET=shows("show_queues", "Show every queue.", queues.show)),
-        _at(f"{one}/pause", POST=_does("stop_queue", "Pause a queue.", queues.pause)),
-        _at(f"{one}/resume", POST=_does("start_queue", "Resume a queue.", queues.resume)),
+        _at(
+            f"{one}/pause", POST=_does("stop_queue", "Pause a queue.", queues.pause, "queue.pause")
+        ),
+        _at(
+            f"{one}/resume",
+            POST=_does("start_queue", "Resume a queue.", queues.resume, "queue.resume"),
+        ),
     ]
 
 
 def _schedules(schedules: SchedulesPage, shows: "Shows") -> list[Resource]:
     one = f"/schedules/{NAME}"
-    run = _does("tick_by_hand", "Make the job of a schedule now.", schedules.run)
-    pause = _does("stop_schedule", "Pause a schedule.", schedules.pause)
-    resume = _does("start_schedule", "Resume a schedule.", schedules.resume)
+    run = _does("tick_by_hand", "Make the job of a schedule now.", schedules.run, "schedule.run")
+    pause = _does("stop_schedule", "Pause a schedule.", schedules.pause, "schedule.pause")
+    resume = _does("start_schedule", "Resume a schedule.", schedules.resume, "schedule.resume")
     return [
         _at("/schedules", GET=shows("show_schedules", "Show every schedule.", schedules.show)),
         _at(f"{one}/run", POST=run),
@@ -89,8 +109,20 @@ class Shows:
         return Operation(name, summary, self.turns.taken(handler), SHOWN)
 
 
-def _does(name: str, summary: str, handler: Handler) -> Operation:
-    return Operation(name, summary, handler, DONE)
+def _does(name: str, summary: str, handler: Handler, action: str) -> Operation:
+    return Operation(name, summary, handler, DONE, action=action)
+
+
+def _ways_in(entrance: Entrance) -> list[Resource]:
+    login = {
+        "GET": Operation("show_login", "Ask for a name and a password.", entrance.show, SHOWN),
+        "POST": Operation("log_in", "Log in.", entrance.log_in, DONE),
+    }
+    logout = {"POST": Operation("log_out", "Log out.", entrance.log_out, DONE)}
+    return [
+        Resource(f"{PATH}/login", "dashboard", login, is_way_in=True),
+        Resource(f"{PATH}/logout", "dashboard", logout, is_way_in=True),
+    ]
 
 
 def _files() -> Resource:
@@ -110,5 +142,5 @@ def _others(frame: Frame) -> Resource:
 
     said = {303: Answer("To the overview, without the slash.", str, HTML)}
     return _at(
-        "/{rest:path}", GET=Operation("show_no_page", "Answer 404 in the frame.", show, said)
+        "/{rest:anything}", GET=Operation("show_no_page", "Answer 404 in the frame.", show, said)
     )

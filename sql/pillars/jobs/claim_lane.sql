@@ -15,7 +15,7 @@ with token as materialized (
 ), taken as (
     update pillars.jobs job
     set locked_by = $1::uuid, locked_at = pillars.now(), lock_token = (select token.lock_token from token),
-        attempt = job.attempt + 1,
+        attempt = least(job.attempt + 1, 1000000),
         max_attempts = coalesce(job.max_attempts,
             (select definition.max_attempts from pillars.definitions definition where definition.name = job.name)),
         deadline_at = pillars.now() + nullif(coalesce(job.timeout,
@@ -27,16 +27,16 @@ with token as materialized (
     insert into pillars.locks (lock_token, locked_by, expires_at, job_ids)
     select taken.lock_token, $1::uuid, pillars.now() + $2::interval, array_agg(taken.job_id) from taken group by taken.lock_token
 )
-select counted.picked, counted.locked, counted.next_run_at, counted.now, counted.took, taken.job_id, taken.name, taken.queue, taken.priority,
-       taken.run_at, taken.payload, taken.context, taken.attempt, taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at,
-       taken.lock_token
+select taken.job_id, taken.lock_token, taken.name, taken.queue, taken.priority, taken.run_at, taken.payload, taken.context, taken.attempt,
+       taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at, counted.picked, counted.locked, counted.next_run_at, counted.now,
+       counted.took
 from (
     select (select count(*) from locked) as picked, (select count(*) from locked) as locked, pillars.now() as now,
            null::timestamptz as next_run_at, clock_timestamp() - statement_timestamp() as took
 ) counted
 left join taken on false
 union all
-select null, null, null, null, null, taken.job_id, taken.name, taken.queue, taken.priority, taken.run_at, taken.payload, taken.context,
-       taken.attempt, taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at, taken.lock_token
+select taken.job_id, taken.lock_token, taken.name, taken.queue, taken.priority, taken.run_at, taken.payload, taken.context, taken.attempt,
+       taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at, null, null, null, null, null
 from taken
 order by picked nulls last, priority desc, run_at, job_id

@@ -1,5 +1,4 @@
--- Insert jobs in one statement; those whose unique key is held, or comes twice, are left out of the answer.
--- Writes jobs, in the order of their keys, so that two crowds with the same keys wait for each other in one direction; the caller notifies.
+-- Insert jobs without unique keys in one statement; the caller notifies. Those with keys wait for each other: see insert_jobs.sql.
 -- $1 job_ids, $2 names, $3 queues, $4 payloads, $5 contexts, $6 priorities, $7 run_at or null,
 -- $8 run_in or null, $9 expires_in or null, $10 max_attempts, $11 timeouts, $12 unique keys, $13 tags as JSON arrays or null, $14 traces.
 insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout, unique_key, tags, trace)
@@ -10,6 +9,3 @@ from unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::int
             $9::interval[], $10::integer[], $11::interval[], $12::text[], $13::jsonb[], $14::text[])
      job (job_id, name, queue, payload, context, priority, run_at, run_in, expires_in, max_attempts, timeout, unique_key, tags, trace)
 cross join lateral (select coalesce(job.run_at, pillars.now() + coalesce(job.run_in, interval '0')) as run_at) due
-order by job.unique_key, job.job_id
-on conflict (unique_key) where unique_key is not null do nothing
-returning job_id

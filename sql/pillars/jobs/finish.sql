@@ -60,7 +60,7 @@ left join (
     select unmoved.job_id, unmoved.lock_token,
            case when held.job_id is not null then 'busy'
                 when ended.state = 'completed' and unmoved.state <> 'completed' then 'completed'
-                when ended.state is not null then 'done'
+                when ended.state = unmoved.state then 'done' -- another: a rescue's, which is not what we offer
                 when $10::boolean and (unmoved.keep = 'none' or (unmoved.keep = 'failed' and unmoved.state = 'completed')) then 'done'
                 else 'lost' end as answer
     from unmoved

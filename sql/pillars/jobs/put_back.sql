@@ -67,7 +67,7 @@ with outcomes as materialized (
 select outcome.job_id, outcome.lock_token,
        case when gone.job_id is not null then 'done'
             when held.job_id is not null then 'busy'
-            when $11::boolean and pillars.was_noted(outcome.job_id, outcome.lock_token) then 'done'
+            when $11::boolean and pillars.was_noted(outcome.job_id, outcome.lock_token, outcome.outcome) then 'done'
             when $11::boolean and pillars.ended_as(outcome.job_id, outcome.lock_token) = 'completed' then 'completed'
             else 'lost' end as answer,
        gone.run_at - pillars.now() as run_in, (select count(*) from woken) as woken

@@ -9,42 +9,44 @@ create function pillars.now() returns timestamptz
 language sql stable parallel safe
 return pg_catalog.now();
 
+-- What a job's columns can hold. A check of the table would be read anew at each statement, which takes as long as the insert of one row; that of
+-- a domain is kept by the session. Only what two columns must agree on is left to a check of the table.
+create domain pillars.moment as timestamptz constraint moment_is_within_2000_to_2200 check (value between '2000-01-01 00:00+00' and '2200-01-01 00:00+00');
+-- Bounds leave room for what is added to a value: one row that overflows would fail the claim, the sweep or the tick of all.
+create domain pillars.length as interval constraint length_is_0_to_3650_days check (value between interval '0' and interval '3650 days');
+create domain pillars.counter as integer constraint counter_is_0_to_1000000 check (value between 0 and 1000000);
+create domain pillars.tries as integer constraint tries_are_1_to_1000 check (value between 1 and 1000);
+create domain pillars.arguments as jsonb constraint arguments_are_an_object check (jsonb_typeof(value) = 'object');
+
 create table pillars.jobs (
     job_id uuid primary key,
     queue text collate "C" not null,
     name text collate "C" not null,
-    payload jsonb not null default '{}',
+    payload pillars.arguments not null default '{}',
     context text,
     priority integer not null default 0,
-    run_at timestamptz not null default pillars.now(),
-    created_at timestamptz not null default pillars.now(),
-    locked_at timestamptz,
-    locked_by uuid,
+    run_at pillars.moment not null default pillars.now(),
+    created_at pillars.moment not null default pillars.now(),
+    -- What a claim writes stands together: the WAL of a heap-only update has the bytes from the first that changes to the last.
+    locked_at pillars.moment,
+    deadline_at pillars.moment,
     lock_token bigint,
-    attempt integer not null default 0,
-    max_attempts integer,
-    crashes integer not null default 0,
+    locked_by uuid,
+    attempt pillars.counter not null default 0,
+    max_attempts pillars.tries,
+    crashes pillars.counter not null default 0,
     parked boolean not null default false,
-    deadline_at timestamptz,
-    expires_at timestamptz,
-    timeout interval,
+    expires_at pillars.moment,
+    timeout pillars.length,
     unique_key text collate "C",
     tags text[],
     parent_id uuid,
-    cancel_requested_at timestamptz,
-    paused_at timestamptz,
+    cancel_requested_at pillars.moment,
+    paused_at pillars.moment,
     waiting_for text collate "C",
     last_error text,
     trace text,
-    constraint jobs_held_by_a_token check ((locked_by is null) = (lock_token is null)),
-    constraint jobs_payload_is_an_object check (jsonb_typeof(payload) = 'object'),
-    constraint jobs_counters check (attempt >= 0 and crashes >= 0 and max_attempts between 1 and 1000),
-    constraint jobs_times check (
-        run_at between '2000-01-01 00:00+00' and '2200-01-01 00:00+00'
-        and created_at between '2000-01-01 00:00+00' and '2200-01-01 00:00+00'
-        and expires_at between '2000-01-01 00:00+00' and '2200-01-01 00:00+00'
-        and deadline_at between '2000-01-01 00:00+00' and '2200-01-01 00:00+00'),
-    constraint jobs_timeout check (timeout >= interval '0')
+    constraint jobs_held_by_a_token check ((locked_by is null) = (lock_token is null))
 ) with (
     fillfactor = 50, -- room on the page for the claim's new version
     autovacuum_vacuum_scale_factor = 0.02,
@@ -81,6 +83,9 @@ create table pillars.locks (
     autovacuum_vacuum_threshold = 200,
     autovacuum_vacuum_cost_delay = 0
 );
+
+-- Ids do not get smaller by compression, and a large claim's would be tried at every claim.
+alter table pillars.locks alter column job_ids set storage external;
 
 comment on table pillars.locks is 'One row a claim. Heartbeats extend these rows and rescue reads them; no job row is written or searched for either.';
 comment on column pillars.locks.locked_by is 'The worker; the nil uuid once a sweep has given away jobs of the claim, so that no heartbeat revives it.';
@@ -154,6 +159,9 @@ create table pillars.definitions (
     tags text[] not null,
     deployment text not null,
     defined_at timestamptz not null default pillars.now(),
+    constraint definitions_max_attempts check (max_attempts between 1 and 1000),
+    constraint definitions_max_crashes check (max_crashes between 1 and 1000),
+    constraint definitions_timeout check (timeout between interval '0' and interval '3650 days'),
     constraint definitions_kind check (kind in ('async', 'thread', 'process')),
     constraint definitions_keep check (keep in ('full', 'slim', 'failed', 'none'))
 );
@@ -164,7 +172,7 @@ comment on column pillars.definitions.keep is 'What is left of a final job: full
 
 create table pillars.queues (
     name text collate "C" primary key,
-    paused_at timestamptz
+    paused_at pillars.moment
 );
 
 comment on table pillars.queues is 'What people said of a queue. A queue that nobody spoke of has no row and is not paused.';
@@ -212,12 +220,14 @@ create table pillars.schedules (
     catchup_window interval,
     next_run_at timestamptz,
     last_job_id uuid,
-    paused_at timestamptz,
+    paused_at pillars.moment,
     paused_in_code boolean not null default false,
     deployment text not null,
     last_error text,
     created_at timestamptz not null default pillars.now(),
     updated_at timestamptz not null default pillars.now(),
+    constraint schedules_timeout check (timeout between interval '0' and interval '3650 days'),
+    constraint schedules_expires_in check (expires_in between interval '0' and interval '3650 days'),
     constraint schedules_one_rule check ((every is null) <> (crontab is null)),
     constraint schedules_every check (every between interval '1 second' and interval '3650 days'),
     constraint schedules_catchup check (catchup in ('latest', 'all', 'skip')),

@@ -1,6 +1,11 @@
 -- What the runtime and its users call: enqueue, cancel, sweep, days of history; and the views.
 --
 -- Advisory lock keys share the class 1885957228 ("pill"): 1 migrate, 2 sweep, 3 days, 4 leader, 5 counts.
+--
+-- What a name in a body means is settled here and not by whoever calls: a body that is parsed now (return, begin atomic) keeps what it
+-- found, and every other function sets its search_path. Five run with the rights of the schema's owner (security definer), so that roles
+-- which only enqueue or only work need none of their own: enqueue, make_days, remove_day, analyze_grown, count_large. They take no text
+-- into a statement but the name of a day, checked.
 
 -- A UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then random bits.
 create function pillars.uuid7() returns uuid
@@ -22,12 +27,12 @@ return case when octet_length(unique_key) > 200
             else unique_key end;
 
 -- The row that a job leaves when it ends without having run to its end.
-create function pillars.ended(job pillars.jobs, state text, reason text)
+create function pillars.ended(job pillars.jobs, state text, reason text, crashed integer default 0)
 returns pillars.finished_jobs
 language sql stable
 return row(
     job.job_id, job.name, job.queue, job.priority, state, job.payload, job.context, null::jsonb, reason,
-    job.attempt, job.max_attempts, job.crashes, job.lock_token, job.created_at, job.locked_at, pillars.now(),
+    job.attempt, job.max_attempts, job.crashes + crashed, job.lock_token, job.created_at, job.locked_at, pillars.now(),
     job.parent_id, job.tags, job.trace, job.unique_key, job.timeout)::pillars.finished_jobs;
 
 -- Whether a job of this name that did not complete leaves a row.
@@ -80,52 +85,63 @@ create type pillars.new_job as (
 
 -- Insert a JSON array of jobs (pillars.new_job), or find the unfinished ones that hold their unique keys; answers in the array's order.
 --
--- One statement inserts all it can, in the order of their keys, so that two crowds with the same keys wait for each other in one
--- direction; what a key kept out is then looked at one by one. Notifies in the caller's transaction, once per queue. The argument is
--- json, not jsonb, whose arrays end at 256 MB. Waits are added as seconds: a day is 24 hours in every time zone.
+-- One statement inserts all it can, in the order of their keys, so that crowds with the same keys, redrives among them, wait for each
+-- other in one direction; then it is read who holds each key. Where a job that kept one out has ended meanwhile, that key is free again:
+-- inserted now, out of its turn, it could wait for a crowd that waits for us. So all is undone, which lets go of the other keys, and begun
+-- anew. A single job is spared the subtransaction. Notifies in the caller's transaction, once per queue. The argument is json, not jsonb,
+-- whose arrays end at 256 MB. Waits are added as seconds: a day is 24 hours in every time zone.
 create function pillars.insert_jobs(jobs json) returns table (job_id uuid, created boolean)
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
 declare
     wanted pillars.new_job[];
-    kept_out uuid[];
-    turn integer := 1;
+    stored uuid[];
     woken text[];
-    job record;
 begin
     select array_agg(asked) into wanted
     from json_populate_recordset(null::pillars.new_job, insert_jobs.jobs) asked;
-    with inserted as (
-        insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout,
-                                  unique_key, tags, trace)
-        select asked.job_id, asked.name, asked.queue, asked.payload, asked.context, asked.priority, due.run_at,
-               greatest(due.run_at, pillars.now()) + make_interval(secs => asked.expires_in), asked.max_attempts,
-               make_interval(secs => asked.timeout), pillars.hashed_key(asked.unique_key), asked.tags, asked.trace
-        from unnest(wanted) asked
-        cross join lateral (
-            select coalesce(asked.run_at, pillars.now() + make_interval(secs => coalesce(asked.run_in, 0))) as run_at
-        ) due
-        order by asked.unique_key, asked.job_id
-        on conflict (unique_key) where unique_key is not null do nothing
-        returning jobs.job_id, jobs.queue, jobs.run_at
-    )
-    select array_agg(asked.job_id order by asked.ordinality) filter (where inserted.job_id is null),
-           array_agg(distinct inserted.queue) filter (where inserted.run_at <= pillars.now() + interval '30 seconds')
-    into kept_out, woken
-    from unnest(wanted) with ordinality asked left join inserted on inserted.job_id = asked.job_id;
-    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
-    for job in select asked.* from unnest(wanted) with ordinality asked order by asked.ordinality loop
-        job_id := job.job_id;
-        created := true;
-        if job.job_id = kept_out[turn] then
-            turn := turn + 1;
-            select found.stored_id, found.created into job_id, created from pillars.insert_job(
-                job.job_id, job.name, job.queue, job.payload, job.context, job.priority, job.run_at,
-                make_interval(secs => job.run_in), make_interval(secs => job.expires_in), job.max_attempts,
-                make_interval(secs => job.timeout), job.unique_key, job.tags, job.trace) found;
-        end if;
-        return next;
+    if cardinality(wanted) = 1 then
+        return query
+        select found.stored_id, found.created
+        from unnest(wanted) asked cross join lateral pillars.insert_job(
+            asked.job_id, asked.name, asked.queue, asked.payload, asked.context, asked.priority, asked.run_at,
+            make_interval(secs => asked.run_in), make_interval(secs => asked.expires_in), asked.max_attempts,
+            make_interval(secs => asked.timeout), asked.unique_key, asked.tags, asked.trace) found;
+        return;
+    end if;
+    loop
+        begin
+            with inserted as (
+                insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_at, expires_at, max_attempts, timeout,
+                                          unique_key, tags, trace)
+                select asked.job_id, asked.name, asked.queue, asked.payload, asked.context, asked.priority, due.run_at,
+                       greatest(due.run_at, pillars.now()) + make_interval(secs => asked.expires_in), asked.max_attempts,
+                       make_interval(secs => asked.timeout), key.hashed, asked.tags, asked.trace
+                from unnest(wanted) asked
+                cross join lateral (
+                    select coalesce(asked.run_at, pillars.now() + make_interval(secs => coalesce(asked.run_in, 0))) as run_at
+                ) due
+                cross join lateral (select pillars.hashed_key(asked.unique_key) collate "C" as hashed) key
+                order by key.hashed, asked.job_id
+                on conflict (unique_key) where unique_key is not null do nothing
+                returning jobs.queue, jobs.run_at
+            )
+            select array_agg(distinct inserted.queue) filter (where inserted.run_at <= pillars.now() + interval '30 seconds')
+            into woken from inserted;
+            select array_agg(case when asked.unique_key is null then asked.job_id else holder.job_id end order by asked.ordinality)
+            into stored
+            from unnest(wanted) with ordinality asked
+            left join pillars.jobs holder on holder.unique_key = pillars.hashed_key(asked.unique_key);
+            exit when array_position(stored, null) is null;
+            raise exception 'a key came free' using errcode = 'PIL01';
+        exception when sqlstate 'PIL01' then
+            null;
+        end;
     end loop;
+    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
+    return query
+    select stored[asked.ordinality], stored[asked.ordinality] = asked.job_id
+    from unnest(wanted) with ordinality asked order by asked.ordinality;
 end $$;
 
 -- What was got, for a message: short, on one line and in ASCII, whatever it is.
@@ -134,12 +150,13 @@ language sql immutable parallel safe
 return coalesce(regexp_replace(to_json(left(value, 60))::text collate "C", '[^ -~]', '?', 'g'), 'null');
 
 -- Enqueue from SQL: the job exists exactly when the caller's transaction commits. Queue, priority, attempts and timeout come from the
--- code's definition of the name; a name that nobody has defined waits in the queue "default" until somebody does.
+-- code's definition of the name; a name that nobody has defined waits in the queue "default" until somebody does. With the owner's rights: a
+-- role that may call it needs no table, so it can neither read a job nor write one that these checks have not seen.
 create function pillars.enqueue(
     name text, payload jsonb default '{}', queue text default null, priority integer default null, run_at timestamptz default null,
     max_attempts integer default null, unique_key text default null, context text default null)
 returns uuid
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     definition pillars.definitions;
     stored uuid;
@@ -250,8 +267,9 @@ end $$;
 
 -- Make the partitions of today and the days ahead, each created apart and then attached, so that no lock is held on the history for
 -- longer than an attach takes. Two attaches to one parent would wait for each other, hence the advisory lock. Returns how many it made.
-create function pillars.make_days(days_ahead integer default 3) returns integer
-language plpgsql set search_path = pg_catalog, pg_temp set lock_timeout = '1s' as $$
+-- With the owner's rights: a day is the owner's, whoever makes it.
+create function pillars.make_days() returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '1s' as $$
 declare
     today date := (pillars.now() at time zone 'UTC')::date;
     day date;
@@ -260,7 +278,7 @@ declare
     made integer := 0;
 begin
     foreach parent in array array['finished_completed', 'finished_ended', 'attempts'] loop
-        for ahead in 0..days_ahead loop
+        for ahead in 0..3 loop
             day := today + ahead;
             child := parent || '_' || to_char(day, 'YYYYMMDD');
             continue when to_regclass('pillars.' || child) is not null;
@@ -278,6 +296,29 @@ begin
     return made;
 end $$;
 
+-- Remove one day of the history, by its table's name, with the owner's rights: for a role that cannot take the steps of next_prune itself.
+--
+-- DETACH CONCURRENTLY runs in no function, so this one waits for whoever is at that history, and all behind it wait too: a quarter of a
+-- second at most. No day that ended less than a day ago goes, whoever asks, and nothing that is not a day of ours.
+create function pillars.remove_day(day text) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '250ms' as $$
+declare
+    history text := substring(day from '^(finished_completed|finished_ended|attempts)_[0-9]{8}$');
+    attached record;
+begin
+    if history is null or right(day, 8) >= to_char(pillars.now() at time zone 'UTC' - interval '1 day', 'YYYYMMDD') then
+        raise exception 'day: expected a day of the history that ended over a day ago, such as finished_ended_20260101, got %',
+            pillars.shown(day) using errcode = 'invalid_parameter_value';
+    end if;
+    select part.inhdetachpending as pending into attached from pg_inherits part
+    where part.inhrelid = to_regclass(format('pillars.%I', day)) and part.inhparent = to_regclass(format('pillars.%I', history));
+    if found then
+        execute format('alter table pillars.%I detach partition pillars.%I', history, day)
+            || case when attached.pending then ' finalize' else '' end;
+    end if;
+    execute format('drop table pillars.%I', day);
+end $$;
+
 -- The next statement that brings the history closer to what is to be kept of it; no row where nothing is to be done.
 --
 -- First what stands detached and is old. Then what a cut short detach left pending: its rows are hidden already, and until then no other
@@ -286,7 +327,8 @@ end $$;
 -- way somebody stands, are let be, so that they hold up no other.
 -- A FINALIZE waits for every older snapshot of the database, and may take its time: what it locks nobody needs.
 -- DETACH CONCURRENTLY and FINALIZE run in no function and no transaction, so the caller runs the text as it stands, by itself, and asks
--- again. Two who are told the same step do no harm: one of them is refused. Reads the catalog only.
+-- again. Two who are told the same step do no harm: one of them is refused. Who does not own the history is told one step for all, a call of
+-- remove_day. Reads the catalog only.
 create function pillars.next_prune(
     keep_completed interval, keep_failed interval, left_out text[],
     out history text, out removes boolean, out patient boolean, out statement text)
@@ -309,18 +351,24 @@ with kept (history, first_kept) as (
     join pg_inherits part on part.inhparent = ('pillars.' || kept.history)::regclass
     join pg_class child on child.oid = part.inhrelid
     join pg_namespace place on place.oid = child.relnamespace
+), own as (
+    select pg_has_role(history.relowner, 'usage') as own from pg_class history where history.oid = 'pillars.finished_jobs'::regclass
 ), steps as (
     select 2 as rank, parts.history, parts.name as day, false as removes, true as patient,
            format('alter table pillars.%I detach partition %s finalize', parts.history, parts.name) as statement
-    from parts where parts.pending
+    from parts join own on own.own where parts.pending
     union all
     select 1, days.history, days.day, true, false, format('drop table pillars.%I', days.day)
-    from days where days.old and not days.attached
+    from days join own on own.own where days.old and not days.attached
     union all
     select 3, days.history, days.day, false, false,
            format('alter table pillars.%I detach partition pillars.%I concurrently', days.history, days.day)
-    from days join parts on parts.oid = days.oid and parts.history = days.history
+    from days join own on own.own join parts on parts.oid = days.oid and parts.history = days.history
     where days.old
+    union all
+    select 4, days.history, days.day, true, false, format('select pillars.remove_day(%L)', days.day)
+    from days join own on not own.own left join parts on parts.oid = days.oid and parts.history = days.history
+    where days.old or parts.pending
 )
 select steps.history, steps.removes, steps.patient, steps.statement from steps order by steps.rank, steps.day limit 1
 $$;
@@ -359,7 +407,8 @@ begin
         update pillars.jobs job
         set locked_by = null, lock_token = null, locked_at = null, deadline_at = null,
             attempt = greatest(job.attempt - 1, 0), crashes = job.crashes + 1,
-            run_at = pillars.now() + interval '1 second' * least(2 ^ job.crashes, 60),
+            -- Each at its own time, or those that were claimed with the culprit would die with it time and again.
+            run_at = pillars.now() + interval '1 second' * (least(2 ^ least(job.crashes, 6), 60) * (1 + random())),
             expires_at = null, -- it may have begun: nobody is left to say
             last_error = 'the worker died holding the job'
         where job.ctid = any(array(select held.place from held where not held.ends))
@@ -375,7 +424,7 @@ begin
             case when (ended.job).cancel_requested_at is null then 'failed' else 'cancelled' end,
             case when (ended.job).cancel_requested_at is null
                  then format('the worker died holding the job, %s times', (ended.job).crashes + 1)
-                 else (ended.job).last_error end) final
+                 else (ended.job).last_error end, 1) final
         where pillars.kept((ended.job).name)
     ), done as (
         select given_back.job_id, given_back.name, 'crashed' as outcome from given_back
@@ -432,7 +481,8 @@ end $$;
 -- The lanes (queue, priority) that have unparked rows, by a skip scan of jobs_claim in two steps: the next priority of the queue, else the
 -- next queue. An `or` over both would read the whole index: 1.1 s against 3 ms on a million rows.
 create function pillars.lanes() returns table (queue text, priority integer)
-language sql stable as $$
+language sql stable
+begin atomic
 with recursive lanes as (
     (select job.queue, job.priority from pillars.jobs job where not job.parked order by job.queue, job.priority desc limit 1)
     union all
@@ -447,8 +497,8 @@ with recursive lanes as (
         limit 1
     ) next
 )
-select lanes.queue, lanes.priority from lanes
-$$;
+select lanes.queue, lanes.priority from lanes;
+end;
 
 -- Keep the front of every lane free of names that no process has defined, and bring them back once one has. A claim would read past them
 -- every time (100,000 of them in front of a lane cost 130 ms a claim); parked, they are out of its index. Returns how many it parked.
@@ -517,9 +567,9 @@ $$;
 -- Once 1 MB is in a table of which the catalog last heard less, one column is analyzed: a plan over 1 MB takes the index, and so it stays.
 -- Earlier would be worse than never, since a day without statistics is planned for as one of ten pages. Of one column, so that autovacuum
 -- counts its own changes on, and by few rows, since one key is as frequent as the next. Waits for nobody; a vacuum of what it analyzes
--- waits for the end of the transaction.
+-- waits for the end of the transaction. With the owner's rights, since others may not analyze.
 create function pillars.analyze_grown() returns void
-language plpgsql set search_path = pg_catalog, pg_temp set default_statistics_target = 10 as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set default_statistics_target = 10 as $$
 declare
     today text := to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD');
     grown name;
@@ -627,7 +677,7 @@ begin
     where held.name = tick.schedule;
 end $$;
 
--- Every job, unfinished and final, with its state.
+-- Every job, unfinished and final, with its state. Both halves are of the same types, without domains: else a reader's conditions stay outside.
 create view pillars.all_jobs as
 select job.job_id, job.name, job.queue, job.priority,
        case when job.locked_by is not null then 'running'
@@ -635,9 +685,10 @@ select job.job_id, job.name, job.queue, job.priority,
             when job.parked then 'waiting'
             when job.run_at > pillars.now() then 'scheduled'
             else 'ready' end as state,
-       job.payload, job.context, null::jsonb as result, job.last_error, job.attempt, job.max_attempts, job.crashes, job.lock_token,
-       job.created_at, job.locked_at as started_at, null::timestamptz as finished_at, job.parent_id, job.tags, job.trace,
-       job.unique_key, job.timeout, job.run_at, job.locked_at, job.locked_by, job.deadline_at
+       job.payload::jsonb, job.context, null::jsonb as result, job.last_error, job.attempt::integer, job.max_attempts::integer,
+       job.crashes::integer, job.lock_token, job.created_at::timestamptz, job.locked_at::timestamptz as started_at, null::timestamptz as finished_at,
+       job.parent_id, job.tags, job.trace, job.unique_key, job.timeout::interval, job.run_at::timestamptz, job.locked_at::timestamptz, job.locked_by,
+       job.deadline_at::timestamptz
 from pillars.jobs job
 union all
 select ended.job_id, ended.name, ended.queue, ended.priority, ended.state,
@@ -657,17 +708,20 @@ begin
             where ended.job_id = ended_as.job_id and ended.lock_token = ended_as.lock_token limit 1);
 end $$;
 
--- Whether the end of a claim's attempt was noted, for a repeat of its giving back. See ended_as.
-create function pillars.was_noted(job_id uuid, lock_token bigint) returns boolean
+-- Whether a claim's attempt was noted with this outcome, or ended as was asked, for a repeat of its giving back. See ended_as.
+create function pillars.was_noted(job_id uuid, lock_token bigint, outcome text) returns boolean
 language plpgsql stable set search_path = pg_catalog, pg_temp as $$
 begin
-    return exists (select from pillars.attempts noted where noted.job_id = was_noted.job_id and noted.lock_token = was_noted.lock_token);
+    return exists (select from pillars.attempts noted
+                   where noted.job_id = was_noted.job_id and noted.lock_token = was_noted.lock_token
+                     and noted.outcome in (was_noted.outcome, 'cancelled'));
 end $$;
 
 -- Unfinished jobs by queue and state. Where the table is over 16 MB, as a sweep has counted them in the last two minutes, or in forty times as
 -- long as that took; else, and where none has, as they are.
 create function pillars.unfinished() returns table (queue text, state text, jobs bigint, oldest_run_at timestamptz)
-language sql stable as $$
+language sql stable
+begin atomic
 with known as materialized (
     select counted.figures from pillars.counts counted
     where counted.part = 'jobs' and counted.counted_at > pillars.now() - greatest(interval '2 minutes', 40 * counted.took)
@@ -680,14 +734,15 @@ union all
 select job.queue, job.state, count(*), min(job.run_at)
 from pillars.all_jobs job
 where job.finished_at is null and not exists (select from known)
-group by job.queue, job.state
-$$;
+group by job.queue, job.state;
+end;
 
 -- Count one thing that takes long, for all who look: the unfinished jobs where they are many, at most a twentieth of the time; else a day of
 -- the history that has been over for an hour, once an hour: redrives take from it, and a long transaction may still write to it. Completed jobs
--- are counted for good once their day has been over for a day. Returns what it counted, or no row.
+-- are counted for good once their day has been over for a day. Returns what it counted, or no row. With the owner's rights: a day is read
+-- by itself.
 create function pillars.count_large() returns setof text
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
     began timestamptz := clock_timestamp();
     over text := to_char(pillars.now() at time zone 'UTC' - interval '1 hour', 'YYYYMMDD');
@@ -758,3 +813,28 @@ from (
 full join pillars.queues spoken on spoken.name = waiting.queue;
 
 comment on view pillars.queue_stats is 'Unfinished jobs by queue: ready, running, scheduled, parked, age of the oldest ready one, paused.';
+
+-- Every job as all_jobs shows it, without what people and code have put into it: arguments, results, errors, reasons, keys.
+create view pillars.redacted_jobs as
+select job.job_id, job.name, job.queue, job.priority, job.state, job.attempt, job.max_attempts, job.crashes, job.created_at, job.started_at,
+       job.finished_at, job.parent_id, job.tags, job.timeout, job.run_at, job.locked_at, job.locked_by, job.deadline_at
+from pillars.all_jobs job;
+
+comment on view pillars.redacted_jobs is 'Every job with its state and times, without payload, context, result, error and unique key.';
+
+create view pillars.redacted_attempts as
+select attempt.job_id, attempt.attempt, attempt.outcome, attempt.locked_by, attempt.started_at, attempt.ended_at
+from pillars.attempts attempt;
+
+comment on view pillars.redacted_attempts is 'Attempts that did not simply complete, without their errors.';
+
+create view pillars.redacted_schedules as
+select schedule.name, schedule.job, schedule.queue, schedule.priority, schedule.every, schedule.crontab, schedule.timezone,
+       schedule.catchup, schedule.overlap, schedule.jitter, schedule.catchup_window, schedule.next_run_at, schedule.last_job_id,
+       schedule.paused_at::timestamptz as paused_at, schedule.deployment, schedule.created_at, schedule.updated_at
+from pillars.schedules schedule;
+
+comment on view pillars.redacted_schedules is 'Periodic rules, without the arguments of their jobs.';
+
+-- By default everybody may call a function, and five of ours run with the owner's rights.
+revoke all on all routines in schema pillars from public;

@@ -1,0 +1,83 @@
+"""Take a protection out of a copy of the code, let a storm rage over it, and see the checker notice.
+
+    python deploy/chaos_mutants.py            all of them, some minutes
+    python deploy/chaos_mutants.py fence      those whose name contains a word
+
+The edits are those of tests/mutants, where each is caught by a test of its own; here nobody tells the checker where to look.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from deploy.mutate import Copy  # noqa: E402
+from mutants.kinds import mutated  # noqa: E402
+from mutants.table import MUTANTS  # noqa: E402
+
+SEEDS = (1, 2, 3)  # one storm may pass a mutant by; three in a row do not
+LIMIT = 300  # seconds, of one storm
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A build without these protections, and the scenario that must notice."""
+
+    name: str
+    mutants: tuple[str, ...]
+    scenario: str = "freezes"
+
+
+BUILDS = (
+    Broken("no fence", ("finish-without-fence",)),
+    Broken("a fence by state", ("finish-fenced-by-state",)),
+    Broken("a release without fence", ("put-back-without-fence",)),
+    Broken("a rescue that does not wait", ("rescue-of-the-living",), "storm"),
+    Broken("claims of any name", ("claim-takes-any-name",), "deploys"),
+    Broken("stops that cost a try", ("put-back-counts-every-attempt",), "deploys"),
+    Broken("stops that give nothing back", ("drain-gives-nothing-back",), "deploys"),
+    Broken("keys that are not unique", ("unique-is-not",), "contention"),
+    Broken("crowds that deadlock", ("crowd-takes-out-of-turn", "undone-is-refused"), "contention"),
+    Broken("ticks that are not unique", ("ticks-are-not-unique", "tick-of-an-old-read"), "ticking"),
+)
+
+
+def noticed(build: Broken, folder: Path) -> str | None:
+    """What the checker says of a build; None where no storm showed it anything."""
+    edits = tuple(
+        edit for mutant in MUTANTS if mutant.name in build.mutants for edit in mutant.edits
+    )
+    copy = Copy(folder, "")
+    with copy.having(mutated(edits, copy.folder)):
+        for seed in SEEDS:
+            words = ["deploy/chaos_suite.py", "--seed", str(seed), build.scenario]
+            ended = subprocess.run(
+                [sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=LIMIT, check=False,
+            )  # fmt: skip
+            told = [line for line in ended.stdout.splitlines() if f"--seed {seed}: " in line]
+            if ended.returncode == 1 and len(told) > 1:
+                return told[1]
+    return None
+
+
+def main(words: list[str]) -> int:
+    survived = 0
+    for build in BUILDS:
+        if words and not any(word in build.name for word in words):
+            continue
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="pillars-mutant-") as place:
+            Path(place).chmod(0o711)
+            said = noticed(build, Path(place) / "copy")
+        survived += said is None
+        print(f"{build.name} ({time.monotonic() - began:.0f} s): {said or 'SURVIVED'}", flush=True)
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,119 @@
+"""C1 and C4: jobs, some longer than the lock, while workers are killed, frozen and cut off, and Postgres crashes; then nothing is lost or done twice."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from chaos import recording
+from chaos.clients import Clients
+from chaos.crowd import LEFT, UNMEASURED, Crowd
+from chaos.faults import Faults, Weather
+from chaos.history import History, violations
+from chaos.report import Report
+from chaos.server import LOST, served
+from process.relay import Relay, relayed
+from support import ask, until
+
+LOCK = 2.0  # seconds, the shortest there is
+DRAIN = 2.0
+LEAVING = 30.0  # seconds; a hang limit
+CALM = 90.0  # seconds after the last fault until the last job must have ended: one that crashed n times waits 2^n
+FAULTS = (*["kill"] * 5, *["freeze"] * 2, *["crash"] * 2, *["cut"] * 2)
+CALM_AFTER = "seconds until the last job had ended"
+PARTITIONS = (*["silence"] * 3, *["reset"] * 2)
+NOTHING_LEFT = (
+    "select not exists (select from pillars.jobs) and not exists (select from pillars.locks)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """How much of it. `long_share` of the jobs take one to four seconds, the others up to 20 ms."""
+
+    seed: int
+    jobs: int = 6_000
+    seconds: float = 60.0
+    workers: int = 4
+    long_share: float = 0.08
+    pause: tuple[float, float] = (0.3, 0.9)
+    faults: tuple[str, ...] = FAULTS
+
+    @property
+    def weather(self) -> Weather:
+        return Weather(
+            seed=self.seed, seconds=self.seconds, pause=self.pause, frozen=(LOCK * 1.1, LOCK * 1.75), faults=self.faults,
+        )  # fmt: skip
+
+
+async def storm(plan: Storm, folder: Path) -> Report:
+    """Run one, and see what the clients, the code and the rows say of it."""
+    runs = folder / "runs"
+    runs.mkdir()
+    clients = Clients(plan.seed, count=plan.jobs, seconds=plan.seconds, long_share=plan.long_share)
+    async with served(folder) as server, ways(server.url, plan.workers) as relays:
+        crowd = Crowd(folder, [relay.url for relay in relays], ("worker",), environment(runs))
+        async with crowd.running():
+            async with anyio.create_task_group() as group:
+                group.start_soon(clients.run, server.url)
+                group.start_soon(Faults(plan.weather, server, crowd, relays).rage)
+            calm_at = anyio.current_time()
+            await settled(server.url, CALM)
+            took = anyio.current_time() - calm_at
+            codes = await crowd.leave(LEAVING)
+        seen = await recording.history(server.url, runs, clients.asked, clients.cancels)
+    figures = {**counted(seen), **crowd.counted, **clients.figures, CALM_AFTER: round(took)}
+    left = [f"a worker left with {code}" for code in codes if code not in LEFT]
+    return Report(figures, crowd.strange + left + told(seen))
+
+
+@asynccontextmanager
+async def ways(url: str, count: int) -> AsyncIterator[list[Relay]]:
+    """So many ways to the database, each a wire that can be cut."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(relayed(url)) for _ in range(count)]
+
+
+def environment(runs: Path) -> dict[str, str]:
+    """What a worker is given."""
+    return {
+        "CHAOS_RUNS": str(runs), "PILLARS_LOCK": f"{LOCK}s", "PILLARS_DRAIN": f"{DRAIN}s", **UNMEASURED,
+    }  # fmt: skip
+
+
+async def settled(url: str, within: float) -> None:
+    """Wait until nothing is left. Where something is, the history will tell of what."""
+    with suppress(AssertionError):
+        await until(lambda: nothing_left(url), within=within)
+
+
+async def nothing_left(url: str) -> bool:
+    """Whether no job is unfinished, and no lock is held."""
+    with suppress(*LOST):
+        return bool(await ask(url, NOTHING_LEFT))
+    return False
+
+
+def counted(seen: History) -> dict[str, int]:
+    """The figures of a history."""
+    begun = Counter(run.job_id for run in seen.runs)
+    return {
+        "jobs": len(seen.of_job),
+        "runs": len(seen.runs),
+        "jobs run more than once": sum(count > 1 for count in begun.values()),
+        "rescues": sum(event.swept and event.what in {"freed", "gone"} for event in seen.events),
+        "cancels": len(seen.cancels),
+    }
+
+
+def told(seen: History) -> list[str]:
+    """Each broken promise, with the history of the job that shows it in the fewest lines."""
+    shortest: dict[str, str] = {}
+    for violation in violations(seen):
+        story = f"{violation.rule}: job {violation.job_id}: {violation.said}\n{seen.told(violation.job_id)}"
+        if len(story) < len(shortest.get(violation.rule, story + " ")):
+            shortest[violation.rule] = story
+    return list(shortest.values())

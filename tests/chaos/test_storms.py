@@ -1,0 +1,48 @@
+"""The chaos suite's scenarios, short: storms over workers and over cron, deploys, and a crowd at the same rows."""
+
+import pytest
+
+from chaos.contention import Contention, contention
+from chaos.deploys import Deploys, deploys
+from chaos.server import place
+from chaos.storm import Storm, storm
+from chaos.ticking import Ticking, ticking
+
+SEED = 20_261_122
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_storm_loses_no_job_and_ends_none_twice() -> None:
+    plan = Storm(seed=SEED, jobs=800, seconds=15.0, workers=2, long_share=0.1)
+    with place() as folder:
+        report = await storm(plan, folder)
+    assert not report.broken, "\n".join(report.broken)
+    assert report.figures["rescues"], "no fault met a job that ran"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_no_tick_is_lost_or_doubled_while_leaders_die_and_freeze() -> None:
+    with place() as folder:
+        report = await ticking(Ticking(seed=SEED, seconds=15.0, crons=2), folder)
+    assert not report.broken, "\n".join(report.broken)
+    assert report.figures["kills"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_deploy_and_its_rollback_cost_no_job_a_try_and_run_none_that_is_unknown() -> None:
+    with place() as folder:
+        report = await deploys(Deploys(seed=SEED, stops=1, workers=2), folder)
+    assert not report.broken, "\n".join(report.broken)
+    assert report.figures["claims in flight at a stop"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_a_crowd_at_the_same_keys_meets_no_deadlock_and_loses_no_lock() -> None:
+    with place() as folder:
+        report = await contention(Contention(seed=SEED, seconds=8.0, holds=3.0), folder)
+    assert not report.broken, "\n".join(report.broken)
+    assert report.figures["redriven"]
