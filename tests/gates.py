@@ -10,16 +10,12 @@ from stepping import Hand
 from support import ask, tell, until
 
 GATE = 42  # an advisory lock that the held statement asks for
+WAITING = """select exists (select from pg_locks where locktype = 'advisory' and objid = $1 and not granted and database = (
+    select oid from pg_database where datname = current_database()))"""
 
 
 async def _at_gate(db: str) -> bool:
-    return bool(
-        await ask(
-            db,
-            "select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted",
-            GATE,
-        )
-    )
+    return bool(await ask(db, WAITING, GATE))
 
 
 @asynccontextmanager

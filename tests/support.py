@@ -64,6 +64,12 @@ async def tell(dsn: str, sql: str, *args: Any) -> str:
         return str(await connection.execute(sql, *args))
 
 
+async def somebody_waits(dsn: str) -> bool:
+    """Whether a session of this database waits for a lock; the server is shared with the databases of other tests."""
+    waiting = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())"
+    return bool(await ask(dsn, waiting))
+
+
 async def counts(dsn: str) -> dict[str, int]:
     """How many rows each table of ours has."""
     async with asking(dsn) as connection:

@@ -17,7 +17,7 @@ from pillars.store.database import Database
 from pillars.store.rows import Enqueued
 from pillars.store.session import Session
 from stepping import Hand, hand, hands, heard_by, new_job, places_of, put_one, row
-from support import ask, tell, until
+from support import ask, somebody_waits, tell, until
 
 SECOND = timedelta(seconds=1)
 
@@ -479,8 +479,3 @@ def test_a_wake_up_that_ends_with_its_loop_does_not_silence_the_next(db: str) ->
 
     asyncio.run(wake_and_leave())
     asyncio.run(wake_again())
-
-
-async def somebody_waits(db: str) -> bool:
-    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-    return bool(await ask(db, f"{waiting} and datname = current_database()"))

@@ -15,7 +15,7 @@ from pillars.store.database import Database
 from pillars.store.enqueueing import NOW
 from pillars.store.pool import Address, Pool
 from pillars.store.trouble import told
-from support import ask, asking, tell, until
+from support import ask, asking, somebody_waits, tell, until
 
 ADVISORY_LOCKS = """
 select count(*) from pg_locks
@@ -125,7 +125,7 @@ async def test_a_commit_that_is_cancelled_leaves_no_transaction_to_the_next(db: 
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
                 group.start_soon(insert)
-                await until(lambda: ask(db, WAITING))
+                await until(lambda: somebody_waits(db))
                 scope.cancel()
         await gate.execute("select pg_advisory_unlock(7)")
         async with database.pool.session() as next_one:
@@ -143,7 +143,6 @@ create table words (word text);
 create function wait() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(7); return null; end $$;
 create constraint trigger waits after insert on words deferrable initially deferred for each row execute function wait();
 """
-WAITING = "select exists (select from pg_locks where locktype = 'advisory' and not granted)"
 
 
 async def test_connections_to_a_server_that_only_reads_are_left_behind(db: str) -> None:

@@ -46,7 +46,8 @@ begin
 end $$;
 create trigger undoes before insert on pillars.jobs for each statement execute function undo();
 """
-HELD = "select exists (select from pg_locks where locktype = 'advisory' and objid = 1 and granted)"
+HELD = """select exists (select from pg_locks where locktype = 'advisory' and objid = 1 and granted and database = (
+    select oid from pg_database where datname = current_database()))"""
 
 
 @job(name="work")

@@ -20,7 +20,7 @@ from pillars.worker.fronts import Front
 from pillars.worker.holdings import Holdings, counted_clock
 from pillars.worker.slots import Slots
 from stepping import hand, hands, locked_tokens, put, put_one, row
-from support import ask, running, settings_for, tell, until, worker_for
+from support import ask, running, settings_for, somebody_waits, tell, until, worker_for
 
 
 @job(name="work")
@@ -211,7 +211,7 @@ async def test_a_claim_is_trusted_from_before_it_was_asked_for(db: str, database
         async with somebody.session.transaction():  # holds the claim up before it can be answered
             await somebody.ask("lock table pillars.locks in access exclusive mode")
             claiming_now = asyncio.create_task(desk.claimer.claim_once())
-            await until(lambda: ask(db, "select count(*) > 0 from pg_locks where not granted"))
+            await until(lambda: somebody_waits(db))
             late = counted_clock()
         await claiming_now
     [started] = desk.started

@@ -15,7 +15,7 @@ from pillars.worker.guarding import Guard
 from pillars.worker.heartbeat import Heartbeat
 from pillars.worker.holdings import counted_clock
 from stepping import EXPIRED, hand, locked_tokens, put, row
-from support import ask, asking, move_clock, running, tell, until, worker_for
+from support import ask, asking, move_clock, running, somebody_waits, tell, until, worker_for
 
 
 @job(name="work")
@@ -48,16 +48,12 @@ async def test_a_beat_is_trusted_from_before_it_was_sent(db: str, database: Data
         async with claimer.session.transaction():  # holds the beat up before it can extend
             await claimer.ask("lock table pillars.locks in access exclusive mode")
             beating = asyncio.create_task(heartbeat.beat_once())
-            await until(lambda: waits_for_locks(db))
+            await until(lambda: somebody_waits(db))
             late = counted_clock()
         assert (await beating).extended == [claimed.lock_token]
     trust = worker.process.settings.trust.total_seconds()
     assert worker.holdings.distrusted(late + trust) == [claimed.lock_token]
     await heartbeat._forget_session()
-
-
-async def waits_for_locks(db: str) -> bool:
-    return bool(await ask(db, "select count(*) from pg_locks where not granted"))
 
 
 async def test_an_expired_lock_that_nobody_rescued_is_revived(db: str, database: Database) -> None:
@@ -203,7 +199,7 @@ async def test_the_watch_goes_on_while_a_beat_hangs(db: str, database: Database)
         async with blocker.transaction():
             await blocker.execute("lock table pillars.locks in access exclusive mode")
             heartbeat.start()
-            await until(lambda: waits_for_locks(db))
+            await until(lambda: somebody_waits(db))
             hanging = await ask(db, HANGING)
             worker.holdings.take([(UUID(int=1), 7)], asked_at=counted_clock() - 60)
             await until(lambda: told[:1] == [7])
@@ -211,7 +207,8 @@ async def test_the_watch_goes_on_while_a_beat_hangs(db: str, database: Database)
         await heartbeat.stop()
 
 
-HANGING = "select query_start from pg_stat_activity where wait_event_type = 'Lock' and query like '%sign of life%'"
+HANGING = """select query_start from pg_stat_activity
+where wait_event_type = 'Lock' and query like '%sign of life%' and datname = current_database()"""
 
 
 async def test_a_locked_row_about_the_process_holds_up_no_beat(db: str, database: Database) -> None:
