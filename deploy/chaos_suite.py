@@ -5,7 +5,7 @@
     python deploy/chaos_suite.py --seed 7 storm     with the jobs and the faults that this seed draws
     python deploy/chaos_suite.py --long             an hour, seed after seed
 
-One seed draws the same jobs, and the same faults at the same times. What is broken is told with the shortest history that shows it, and the run
+Without --seed one is drawn. One seed draws the same jobs, and the same faults at the same times. What is broken is told with the shortest history that shows it, and the run
 ends with 1.
 """
 
@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +36,6 @@ from chaos.starvation import Starvation, starvation  # noqa: E402
 from chaos.storm import PARTITIONS, Storm, storm  # noqa: E402
 from chaos.ticking import Ticking, ticking  # noqa: E402
 
-SEED = 20_261_122  # the one that is always run; another is drawn
 LONG = 3600.0  # seconds
 
 Scenario = Callable[[int, Path], Awaitable[Report]]
@@ -165,16 +164,22 @@ async def tried(name: str, seed: int, table: Table) -> None:
     table.add(name, seed, report, time.monotonic() - began)
 
 
-async def main(names: list[str], seeds: list[int], *, long: bool) -> int:
+def rounds(names: list[str], seed: int, *, long: bool) -> Iterator[tuple[int, str]]:
+    """Every scenario with this seed; in the long run every one again, with other seeds and without end."""
+    while True:
+        yield from ((seed, name) for name in names)
+        if not long:
+            return
+        seed = random.randrange(10**6)
+
+
+async def main(names: list[str], first: int, *, long: bool) -> int:
     table = Table()
     began = time.monotonic()
-    for seed in seeds:
-        for name in names:
-            await tried(name, seed, table)
-    while long and time.monotonic() - began < LONG:
-        seed = random.randrange(10**6)
-        for name in names:
-            await tried(name, seed, table)
+    for seed, name in rounds(names, first, long=long):
+        if long and time.monotonic() - began > LONG:
+            break
+        await tried(name, seed, table)
     for name, figures in table.figures.items():
         said = ", ".join(f"{what} {count:,}" for what, count in figures.items())
         print(f"in all, {name} {table.runs[name]} times: {said}")
@@ -187,10 +192,10 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
-    parser.add_argument("--seed", type=int, help="only this one")
+    parser.add_argument("--seed", type=int, help="the first, or the only one")
     parser.add_argument("--long", action="store_true", help="go on for an hour")
     said = parser.parse_args()
     if unknown := set(said.names) - set(SCENARIOS):
         parser.error(f"expected one of {', '.join(SCENARIOS)}, got {', '.join(sorted(unknown))}")
-    drawn = [SEED, random.randrange(10**6)] if said.seed is None else [said.seed]
+    drawn = random.randrange(10**6) if said.seed is None else said.seed
     sys.exit(asyncio.run(main(said.names or list(SCENARIOS), drawn, long=said.long)))

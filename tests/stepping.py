@@ -31,6 +31,8 @@ class Hand:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.worker_id = uuid4()
+        self.above = 0
+        """The highest token it was given, where a test says so."""
 
     async def claim(
         self,
@@ -122,7 +124,14 @@ class Hand:
     def _demand(
         self, free: int, names: Sequence[str], queues: Mapping[str, int | None] | None
     ) -> Demand:
-        return Demand(worker_id=self.worker_id, lock=LOCK, names=names, free=free, queues=queues)
+        return Demand(
+            worker_id=self.worker_id,
+            lock=LOCK,
+            names=names,
+            free=free,
+            queues=queues,
+            above=self.above,
+        )
 
 
 @asynccontextmanager
@@ -183,6 +192,17 @@ async def put(db: str, count: int = 1, **columns: Any) -> list[UUID]:
 async def put_one(db: str, **columns: Any) -> UUID:
     [job_id] = await put(db, **columns)
     return job_id
+
+
+async def forget_claims(db: str, token: int) -> None:
+    """Take back all claims, as on a standby that is promoted without them: the next is given this token."""
+    await tell(
+        db,
+        f"""update pillars.jobs set locked_by = null, locked_at = null, lock_token = null, deadline_at = null, attempt = 0
+            where locked_by is not null;
+            delete from pillars.locks;
+            select setval('pillars.locks_lock_token_seq', {token}, false)""",
+    )
 
 
 async def define(db: str, name: str = "work", **said: Any) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -50,6 +51,7 @@ class Member:
         self.was_ready = False
         """Whether any process here ever was."""
         self._child: Child | None = None
+        self._handle: int | None = None
         self._line: Line | None = None
 
     @property
@@ -76,6 +78,7 @@ class Member:
                 start_new_session=True,  # a terminal's Ctrl-C goes to all in front of it: we pass it on, once
             )
             line.other.close()
+            self._handle = _handle_of(self._child)
             started()
             async with anyio.create_task_group() as group:
                 group.start_soon(self._note_ready)
@@ -84,7 +87,9 @@ class Member:
         except OSError as error:
             return _not_started(self.number, error)
         finally:
-            self._child = self._line = None
+            if self._handle is not None:
+                os.close(self._handle)
+            self._child = self._line = self._handle = None
             line.close()
         return code
 
@@ -99,8 +104,11 @@ class Member:
         return await self.ask("ready") == READY
 
     def signal(self, number: int) -> None:
-        if self._child is not None:
-            with suppress(ProcessLookupError):
+        """Send it to its process and to no other, whoever may have the number of one that has just ended."""
+        with suppress(ProcessLookupError):
+            if sys.platform == "linux" and self._handle is not None:
+                signal.pidfd_send_signal(self._handle, number)
+            elif self._child is not None:
                 self._child.send_signal(signal.Signals(number))
 
     async def _note_ready(self) -> None:
@@ -181,6 +189,16 @@ class Fleet:
     def _is_hopeless(self, code: int) -> bool:
         ever_ready = any(member.was_ready for member in self.members)
         return code == USAGE or (code != DONE and not ever_ready)
+
+
+def _handle_of(child: Child) -> int | None:
+    """A descriptor that stands for this process; None where the system has none, or it has ended already."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(child.pid)
+    except OSError:
+        return None
 
 
 def _not_started(number: int, error: OSError) -> int:

@@ -26,6 +26,8 @@ class Demand:
     free: int
     queues: Mapping[str, int | None] | None = None
     """The only queues served, each with its own free slots where it has a limit; None: every queue."""
+    above: int = 0
+    """The highest token that the worker was given: the next is higher, also on a server that has lost the last ones."""
 
     @property
     def limited(self) -> bool:
@@ -88,7 +90,7 @@ async def claim(executor: Executor, demand: Demand, places: Places) -> Claim:
     queues = None if demand.queues is None else list(demand.queues)
     slots = None if demand.queues is None else list(demand.queues.values())
     rows = await executor.rows(
-        CLAIM, demand.worker_id, demand.lock, demand.names, demand.free, queues, slots, *places.columns(),
+        CLAIM, demand.worker_id, demand.lock, demand.names, demand.free, queues, slots, *places.columns(), demand.above,
         timeout=CLAIM_TIMEOUT,
     )  # fmt: skip
     return _claim(rows)
@@ -106,7 +108,7 @@ async def claim_in_lanes(executor: Executor, demand: Demand, places: Places) -> 
             continue
         rows = await executor.rows(
             CLAIM_LANE, demand.worker_id, demand.lock, demand.names, free, lane.queue, lane.priority,
-            *places.after.get(lane, FRONT),
+            *places.after.get(lane, FRONT), demand.above,
             timeout=CLAIM_TIMEOUT,
         )  # fmt: skip
         found = _claim(rows)

@@ -1,4 +1,4 @@
-"""Giving jobs up: to the history, or back to their queue. Each write is fenced by its claim's token."""
+"""Giving jobs up: to the history, or back to their queue. Each write is fenced by its claim's token and the worker."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -76,15 +76,15 @@ async def finish(
     ]
 
 
-async def complete(borrowed: Borrowed, ended: Ended) -> str:
+async def complete(borrowed: Borrowed, worker_id: UUID, ended: Ended) -> str:
     """Complete one job inside the caller's transaction: "done", "busy" or "lost"."""
-    [completion] = await borrowed.rows(COMPLETE, **_completing(ended))
+    [completion] = await borrowed.rows(COMPLETE, **_completing(worker_id, ended))
     return completion.answer
 
 
-def complete_now(borrowed: BorrowedNow, ended: Ended) -> str:
+def complete_now(borrowed: BorrowedNow, worker_id: UUID, ended: Ended) -> str:
     """As `complete`, on a connection that blocks."""
-    [completion] = borrowed.rows(COMPLETE, **_completing(ended))
+    [completion] = borrowed.rows(COMPLETE, **_completing(worker_id, ended))
     return completion.answer
 
 
@@ -118,10 +118,11 @@ def _any(values: list[str | None]) -> list[str | None] | None:
     return None if values.count(None) == len(values) else values
 
 
-def _completing(ended: Ended) -> dict[str, str | None]:
+def _completing(worker_id: UUID, ended: Ended) -> dict[str, str | None]:
     return {
         "job_id": str(ended.job_id),
         "lock_token": str(ended.lock_token),
+        "worker_id": str(worker_id),
         "keep": ended.keep,
         "result": ended.result,
     }

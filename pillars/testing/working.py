@@ -8,6 +8,7 @@ a drain, not what runs beside it.
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -105,6 +106,7 @@ class Hand:
             lock=self._process.settings.lock,
             names=names,
             free=1,
+            above=self._holdings.highest,
         )
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
@@ -132,7 +134,10 @@ class Hand:
     async def _run(self, claimed: Claimed) -> Ran:
         self._begun.add(claimed.job_id)
         attempt = WatchedAttempt(
-            claimed, self._jobs[claimed.name], threads=self._threads, complete=Completer
+            claimed,
+            self._jobs[claimed.name],
+            threads=self._threads,
+            complete=partial(Completer, self._process.worker_id),
         )
         looking, running = anyio.CancelScope(), anyio.CancelScope()
         outcome: Outcome = (

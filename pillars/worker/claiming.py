@@ -125,6 +125,7 @@ class Claimer:
             names=names,
             free=free,
             queues=self._slots.free_by_queue(),
+            above=self._holdings.highest,
         )
         places = Places() if at_front else front.places
         claim = await self._ask(demand, front, places)
@@ -169,6 +170,7 @@ class Claimer:
             names=demand.names,
             free=free,
             queues=self._slots.free_by_queue(),
+            above=self._holdings.highest,
         )
         claim = await store.claim_in_lanes(self._process.database.runtime, less, places)
         self._begin(claim, asked_at)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import anyio
 
@@ -21,7 +22,8 @@ PAUSE = 0.05  # seconds between two looks
 class Completer:
     """Ends one attempt's job on a connection of the caller's; the fence decides whether it is the attempt's to end."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, worker_id: UUID, attempt: Attempt) -> None:
+        self._worker_id = worker_id
         self._attempt = attempt
 
     def __call__(self, result: object, connection: Any, /) -> Coroutine[Any, Any, None]:
@@ -34,19 +36,19 @@ class Completer:
     async def _complete(self, ended: Ended, connection: Any) -> None:
         borrowed = borrow(connection, otherwise="call ctx.complete_now(...), without await")
         latest = time.monotonic() + PATIENCE.total_seconds()
-        answer = await settling.complete(borrowed, ended)
+        answer = await settling.complete(borrowed, self._worker_id, ended)
         while not self._is_done(answer, latest):
             await anyio.sleep(PAUSE)
-            answer = await settling.complete(borrowed, ended)
+            answer = await settling.complete(borrowed, self._worker_id, ended)
 
     def now(self, result: object, connection: Any, /) -> None:
         ended = self._ended(result)
         borrowed = borrow_now(connection, otherwise="write await ctx.complete(...)")
         latest = time.monotonic() + PATIENCE.total_seconds()
-        answer = settling.complete_now(borrowed, ended)
+        answer = settling.complete_now(borrowed, self._worker_id, ended)
         while not self._is_done(answer, latest):
             time.sleep(PAUSE)
-            answer = settling.complete_now(borrowed, ended)
+            answer = settling.complete_now(borrowed, self._worker_id, ended)
 
     def _ended(self, result: object) -> Ended:
         job = self._attempt.job

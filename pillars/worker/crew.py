@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -42,6 +43,7 @@ class Crew:
         self._holdings = holdings
         self._finisher = finisher
         self._on_freed = on_freed
+        self._complete = partial(Completer, process.worker_id)
         self._attempts: dict[Attempt, None] = {}
         """Whose code runs, in the order in which it began."""
         self._waiting: dict[str, deque[tuple[Claimed, float]]] = {
@@ -129,7 +131,7 @@ class Crew:
 
     def _begin(self, claimed: Claimed, *, came_at: float, now: float) -> None:
         job = self._jobs[claimed.name]
-        attempt = Attempt(claimed, job, threads=self._threads, complete=Completer)
+        attempt = Attempt(claimed, job, threads=self._threads, complete=self._complete)
         self._attempts[attempt] = None
         self._slots.take(job.kind, claimed.queue)
         waited = (

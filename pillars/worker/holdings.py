@@ -35,6 +35,8 @@ class Holdings:
 
     def __init__(self, trust: timedelta) -> None:
         self._trust = trust.total_seconds()
+        self.highest = 0
+        """Of the tokens of all claims there were."""
         self._claims: dict[int, _Claim] = {}
         self._guard = threading.Lock()
 
@@ -45,6 +47,7 @@ class Holdings:
                 claim = self._claims.get(token)
                 if claim is None:
                     claim = self._claims[token] = _Claim(asked_at + self._trust)
+                    self.highest = max(self.highest, token)
                 claim.unsettled.add(job_id)
                 claim.running.add(job_id)
 

@@ -75,7 +75,7 @@ begin
     return 'unknown';
 end $$;
 COMMENT ON FUNCTION pillars.cancel(job_id uuid) IS 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
-CREATE FUNCTION pillars.complete(job_id uuid, lock_token bigint, keep text, result jsonb) RETURNS text
+CREATE FUNCTION pillars.complete(job_id uuid, lock_token bigint, worker_id uuid, keep text, result jsonb) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -84,9 +84,11 @@ declare
     ended pillars.finished_jobs;
 begin
     select * into job from pillars.jobs held
-    where held.job_id = complete.job_id and held.lock_token = complete.lock_token for update skip locked;
+    where held.job_id = complete.job_id and held.lock_token = complete.lock_token and held.locked_by = complete.worker_id
+    for update skip locked;
     if not found then
-        perform from pillars.jobs held where held.job_id = complete.job_id and held.lock_token = complete.lock_token;
+        perform from pillars.jobs held
+        where held.job_id = complete.job_id and held.lock_token = complete.lock_token and held.locked_by = complete.worker_id;
         return case when found then 'busy' else 'lost' end;
     end if;
     delete from pillars.jobs held where held.job_id = complete.job_id;

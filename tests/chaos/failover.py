@@ -1,5 +1,6 @@
 """C9: the primary dies, becomes read-only, or falls silent, and its standby is promoted; then every process goes on at the new one."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
@@ -235,9 +236,14 @@ def surviving(seen: History, figures: Counter[str]) -> History:
     """What the promoted server can know of: the rest is counted, as what an asynchronous standby loses."""
     asked = [one for one in seen.asked if one.job_id is None or one.job_id in seen.of_job]
     claims = {
-        (event.job_id, event.token) for event in seen.events if event.what in {"claimed", "taken"}
+        (event.job_id, event.token): event.began_at
+        for event in seen.events
+        if event.what in {"claimed", "taken"}
     }
-    runs = [run for run in seen.runs if (run.job_id, run.token) in claims]
+    # Another worker may be given a token of a claim that is lost: what began before is that claim's.
+    runs = [
+        run for run in seen.runs if run.began_at > claims.get((run.job_id, run.token), math.inf)
+    ]
     ended = {event.job_id: event.state for event in seen.events if event.what == "ended"}
     cancels = {
         job_id: answer

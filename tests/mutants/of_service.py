@@ -105,6 +105,19 @@ SERVICE = [
         tests=(FLEET + "test_a_stop_drains_every_process_and_none_is_started_again",),
     ),
     Mutant(
+        name="fleet-signals-by-number",
+        without="A fleet's signal reaches its own process, also where another has got the number of one that ended.",
+        promise=Promise.GUARDED,
+        edits=edit(
+            "pillars/service/fleet.py",
+            "        return os.pidfd_open(child.pid)\n",
+            "        return None\n",
+        ),
+        tests=(
+            FLEET + "test_a_signal_reaches_no_stranger_who_got_the_number_of_a_process_that_ended",
+        ),
+    ),
+    Mutant(
         name="fleet-outlived",
         without="A process whose fleet is gone drains: nobody would stop it any more.",
         promise=Promise.ENDED,

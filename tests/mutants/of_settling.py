@@ -8,7 +8,8 @@ PUT_BACK = "sql/pillars/jobs/put_back.sql"
 TABLES = "sql/pillars/migrations/0001_tables.sql"
 TESTS = "tests/store/test_settling.py::"
 
-FENCE = "where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token\n        for update skip locked"
+LOST = "tests/store/test_lost_claims.py::"
+FENCE = "where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token and job.locked_by = $1::uuid\n        for update skip locked"
 WITHOUT_CHECK = edit(
     TABLES,
     "check ((locked_by is null) = (lock_token is null))",
@@ -46,6 +47,37 @@ SETTLING = [
             "where job.job_id = outcome.job_id and job.locked_by = $1::uuid\n        for update skip locked",
         ),
         tests=(TESTS + "test_a_worker_that_holds_a_job_anew_cannot_settle_it_by_its_old_claim",),
+    ),
+    Mutant(
+        name="finish-without-worker",
+        without="The fence names the worker too: a standby that was promoted gives tokens a second time.",
+        promise=Promise.FENCED,
+        edits=edit(
+            FINISH,
+            FENCE,
+            "where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token\n        for update skip locked",
+        ),
+        tests=(LOST + "test_what_a_lost_claim_says_is_not_taken_for_the_claim_that_got_its_token",),
+    ),
+    Mutant(
+        name="claim-repeats-tokens",
+        without="A worker is given no token a second time, also by a standby that has lost the last ones.",
+        promise=Promise.FENCED,
+        edits=edit(
+            "sql/pillars/jobs/claim.sql",
+            "when drawn.lock_token > $11::bigint then",
+            "when $11::bigint is not null then",
+        ),
+        tests=(LOST + "test_no_worker_is_given_a_token_that_it_had_before",),
+    ),
+    Mutant(
+        name="claimer-forgets-its-tokens",
+        without="A worker says which tokens it was given.",
+        promise=Promise.FENCED,
+        edits=edit("pillars/worker/holdings.py", "self.highest = max(self.highest, token)", "pass"),
+        tests=(
+            "tests/worker/test_claimer.py::test_a_worker_is_given_no_token_twice_by_a_database_that_lost_its_last_claims",
+        ),
     ),
     Mutant(
         name="put-back-without-fence",
@@ -96,7 +128,7 @@ SETTLING = [
         promise=Promise.FENCED,
         edits=edit(
             FUNCTIONS,
-            "where held.job_id = complete.job_id and held.lock_token = complete.lock_token for update skip locked;",
+            "where held.job_id = complete.job_id and held.lock_token = complete.lock_token and held.locked_by = complete.worker_id\n    for update skip locked;",
             "where held.job_id = complete.job_id for update skip locked;",
         ),
         tests=(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -243,3 +244,25 @@ async def test_a_program_that_cannot_be_started_is_a_failure_and_no_traceback() 
     fleet = Fleet("worker", 2, ["./there-is-no-such-program"])
     await fleet.run()
     assert fleet.code == 1
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="by number, where the system has nothing better"
+)
+async def test_a_signal_reaches_no_stranger_who_got_the_number_of_a_process_that_ended() -> None:
+    member, began = Member(1), anyio.Event()
+    codes: list[int] = []
+
+    async def live() -> None:
+        codes.append(await member.live(["sleep", "60"], os.environ, started=began.set))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(live)
+        await began.wait()
+        stranger = await anyio.open_process(["sleep", "60"], stdout=None, stderr=None)
+        member._child = stranger  # who answers to the number by now
+        member.signal(signal.SIGTERM)
+        await until(lambda: codes == [-signal.SIGTERM])
+        assert stranger.returncode is None
+        stranger.kill()
+        await stranger.wait()

@@ -383,7 +383,7 @@ async def rows_read(worker: Hand, places: Places) -> int:
     async with worker.session.transaction():
         await worker.ask(
             "prepare measured (uuid, interval, text[], integer, text[], integer[], text[], integer[],"
-            f" timestamptz[], uuid[]) as {CLAIM.text}"
+            f" timestamptz[], uuid[], bigint) as {CLAIM.text}"
         )
         after = [[str(one) for one in column] for column in places.columns()]
         columns = ", ".join(
@@ -391,7 +391,7 @@ async def rows_read(worker: Hand, places: Places) -> int:
         )
         plan = await worker.ask(
             "explain (analyze, buffers, format json) execute measured("
-            f"'{worker.worker_id}', '30 s', '{{work}}', 1, null, null, {columns})"
+            f"'{worker.worker_id}', '30 s', '{{work}}', 1, null, null, {columns}, 0)"
         )
         await worker.ask("deallocate measured")
     [top] = json.loads(plan)

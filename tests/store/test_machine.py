@@ -6,8 +6,8 @@ which is also what docs/concepts.md draws. The clock stands still but where a ru
 
 import asyncio
 import os
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -59,6 +59,7 @@ class Job:
     priority: int
     run_at: datetime
     token: int | None = None
+    owner: UUID | None = None
     final: str | None = None
     attempt: int = 0
     crashes: int = 0
@@ -116,9 +117,9 @@ class Model:
     def chosen(self, which: int) -> tuple[UUID, Job]:
         return list(self.jobs.items())[which % len(self.jobs)]
 
-    def holds(self, claimed: Claimed) -> bool:
+    def holds(self, worker_id: UUID, claimed: Claimed) -> bool:
         job = self.jobs[claimed.job_id]
-        return job.final is None and job.token == claimed.lock_token
+        return job.final is None and (job.token, job.owner) == (claimed.lock_token, worker_id)
 
     def note(self, job_id: UUID, token: int | None, outcome: str) -> None:
         if token is not None and outcome != "completed":
@@ -135,6 +136,22 @@ class Model:
             del self.locks[token]
 
 
+@dataclass(frozen=True)
+class Late:
+    """A claim that there was: it may still be spoken of, by the process that made it or by whoever is in its place now."""
+
+    hand: Hand
+    worker_id: UUID
+    claimed: Claimed
+
+    @contextmanager
+    def spoken(self, *, by_heir: bool) -> Iterator[Hand]:
+        now = self.hand.worker_id
+        self.hand.worker_id = now if by_heir else self.worker_id
+        yield self.hand
+        self.hand.worker_id = now
+
+
 class Protocol(RuleBasedStateMachine):
     """Workers that claim, end, give back, beat and die; what is said late is said all the same."""
 
@@ -143,8 +160,7 @@ class Protocol(RuleBasedStateMachine):
         self._runner = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._hands: list[Hand] = []
-        self._late: list[tuple[Hand, Claimed]] = []
-        """Every claim that there was: each may still be spoken of, by whoever made it or by whoever is in its place now."""
+        self._late: list[Late] = []
         self._model = Model(self._run(self._begun(db)))
 
     async def _begun(self, db: str) -> datetime:
@@ -187,23 +203,30 @@ class Protocol(RuleBasedStateMachine):
         assert [one.job_id for one in claimed] == ready
         for one in claimed:
             job = model.jobs[one.job_id]
-            assert one.lock_token > max((late.lock_token for _, late in self._late), default=0)
-            job.token, job.attempt = one.lock_token, job.attempt + 1
+            assert one.lock_token > max((late.claimed.lock_token for late in self._late), default=0)
+            job.token, job.owner, job.attempt = one.lock_token, worker.worker_id, job.attempt + 1
             model.locks[one.lock_token] = Lock(worker.worker_id, model.now + LOCK, frozenset(ready))
-        self._late += [(worker, one) for one in claimed]
+        self._late += [Late(worker, worker.worker_id, one) for one in claimed]
         self._compare(before)
 
     @precondition(lambda self: self._late)
-    @rule(which=st.integers(0, 99), state=st.sampled_from(FINAL), again=st.booleans())
-    def finish(self, which: int, state: str, *, again: bool) -> None:
+    @rule(
+        which=st.integers(0, 99),
+        state=st.sampled_from(FINAL),
+        again=st.booleans(),
+        by_heir=st.booleans(),
+    )
+    def finish(self, which: int, state: str, *, again: bool, by_heir: bool) -> None:
         """Now or late, once or again: only the claim that holds the job ends it, and a repeat knows itself."""
-        self._finish(*self._spoken_of(which), state, again=again)
+        late = self._spoken_of(which)
+        with late.spoken(by_heir=by_heir) as worker:
+            self._finish(worker, late.claimed, state, again=again)
 
     def _finish(self, worker: Hand, claimed: Claimed, state: str, *, again: bool) -> None:
         model, before = self._model, self._states()
         job, token = model.jobs[claimed.job_id], claimed.lock_token
         [answer] = self._run(worker.finish(claimed, state=state, last_of=[token], again=again))
-        if model.holds(claimed):
+        if model.holds(worker.worker_id, claimed):
             assert answer == "done"
             job.final = state
             model.note(claimed.job_id, token, state)
@@ -215,9 +238,16 @@ class Protocol(RuleBasedStateMachine):
         self._compare(before)
 
     @precondition(lambda self: self._late)
-    @rule(which=st.integers(0, 99), how=st.sampled_from(tuple(WAITS)), again=st.booleans())
-    def give_back(self, which: int, how: str, *, again: bool) -> None:
-        self._give_back(*self._spoken_of(which), how, again=again)
+    @rule(
+        which=st.integers(0, 99),
+        how=st.sampled_from(tuple(WAITS)),
+        again=st.booleans(),
+        by_heir=st.booleans(),
+    )
+    def give_back(self, which: int, how: str, *, again: bool, by_heir: bool) -> None:
+        late = self._spoken_of(which)
+        with late.spoken(by_heir=by_heir) as worker:
+            self._give_back(worker, late.claimed, how, again=again)
 
     def _give_back(self, worker: Hand, claimed: Claimed, how: str, *, again: bool) -> None:
         model, before = self._model, self._states()
@@ -233,7 +263,7 @@ class Protocol(RuleBasedStateMachine):
                 again=again,
             )
         )
-        if model.holds(claimed):
+        if model.holds(worker.worker_id, claimed):
             assert answer == "done"
             self._given_back(job, claimed, how)
         elif again and model.noted(claimed) & {how, "cancelled"}:
@@ -260,7 +290,7 @@ class Protocol(RuleBasedStateMachine):
     def beat(self, who: int, forgets: set[int]) -> None:
         """It extends what it names and still has, and hears of the rest: of what is lost, and of what it did not know to be its own."""
         model, before, worker = self._model, self._states(), self._hands[who]
-        claims = sorted({late.lock_token for by, late in self._late if by is worker})
+        claims = sorted({late.claimed.lock_token for late in self._late if late.hand is worker})
         named = {token for place, token in enumerate(reversed(claims)) if place not in forgets}
         own = {token for token, lock in model.locks.items() if lock.owner == worker.worker_id}
         heard = self._run(worker.beat(*named))
@@ -318,11 +348,12 @@ class Protocol(RuleBasedStateMachine):
         dead = self._late[known:]
         self.time_passes(times=1)
         self.claim(who=1 - who, free=3)
-        for worker, claimed in dead:
-            if how in FINAL:
-                self._finish(worker, claimed, how, again=False)
-            else:
-                self._give_back(worker, claimed, how, again=False)
+        for late in dead:
+            with late.spoken(by_heir=False) as worker:
+                if how in FINAL:
+                    self._finish(worker, late.claimed, how, again=False)
+                else:
+                    self._give_back(worker, late.claimed, how, again=False)
 
     @precondition(lambda self: self._model.jobs)
     @rule(which=st.integers(0, 99))
@@ -384,9 +415,9 @@ class Protocol(RuleBasedStateMachine):
             for token, lock in model.locks.items()
         }
 
-    def _spoken_of(self, which: int) -> tuple[Hand, Claimed]:
+    def _spoken_of(self, which: int) -> Late:
         """A claim that there was; half of them of jobs that have not ended, where there is more to break."""
-        open_ones = [late for late in self._late if not self._model.jobs[late[1].job_id].final]
+        open_ones = [late for late in self._late if not self._model.jobs[late.claimed.job_id].final]
         some = open_ones if which % 2 and open_ones else self._late
         return some[which // 2 % len(some)]
 

@@ -249,6 +249,7 @@ async def test_two_halves_of_a_claim_finished_at_once_leave_a_lock_that_a_sweep_
 ) -> None:
     await put(db, 2)
     async with hands(db) as (worker, inside):
+        inside.worker_id = worker.worker_id
         one, two = await worker.take()
         async with inside.session.transaction():
             await inside.finish(one)

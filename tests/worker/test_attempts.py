@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 from uuid import uuid4
 
@@ -172,7 +173,7 @@ def attempt_of(
     }  # fmt: skip
     return Attempt(
         Claimed(**{**fields, **claimed}), job, threads=anyio.CapacityLimiter(1),
-        complete=Completer,
+        complete=partial(Completer, uuid4()),
     )  # fmt: skip
 
 

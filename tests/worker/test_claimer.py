@@ -19,7 +19,7 @@ from pillars.worker.claiming import Claimer
 from pillars.worker.fronts import Front
 from pillars.worker.holdings import Holdings, counted_clock
 from pillars.worker.slots import Slots
-from stepping import hand, hands, locked_tokens, put, put_one, row
+from stepping import forget_claims, hand, hands, locked_tokens, put, put_one, row
 from support import ask, running, settings_for, somebody_waits, tell, until, worker_for
 
 
@@ -202,6 +202,19 @@ async def test_a_wake_up_in_a_streak_has_the_claimer_look_at_the_front(
     desk.claimer.wake()
     await desk.claimer.claim_once()
     assert desk.started[-1].job_id == first
+
+
+async def test_a_worker_is_given_no_token_twice_by_a_database_that_lost_its_last_claims(
+    db: str, database: Database
+) -> None:
+    desk = Desk(database, work=2)
+    await put(db)
+    await desk.claimer.claim_once()
+    await forget_claims(db, desk.started[0].lock_token)
+    await desk.claimer.claim_once()
+    lost, again = desk.started
+    assert again.job_id == lost.job_id
+    assert again.lock_token > lost.lock_token
 
 
 async def test_a_claim_is_trusted_from_before_it_was_asked_for(db: str, database: Database) -> None:

@@ -211,8 +211,8 @@ async def test_a_day_that_the_history_lacks_is_made(db: str) -> None:
         await move_clock(db, timedelta(days=10))
         ended = Ended(claimed.job_id, claimed.lock_token, "completed", "full")
         borrowed = borrow(worker.session.connection, otherwise="")
-        assert await settling.complete(borrowed, ended) == "done"
-        assert await settling.complete(borrowed, ended) == "lost"
+        assert await settling.complete(borrowed, worker.worker_id, ended) == "done"
+        assert await settling.complete(borrowed, worker.worker_id, ended) == "lost"
     assert await places_of(db, claimed.job_id) == (0, 1)
 
 
@@ -222,7 +222,7 @@ async def test_an_older_claims_token_completes_nothing(db: str) -> None:
         [claimed] = await worker.take()
         ended = Ended(claimed.job_id, claimed.lock_token - 1, "completed", "full")
         borrowed = borrow(worker.session.connection, otherwise="")
-        assert await settling.complete(borrowed, ended) == "lost"
+        assert await settling.complete(borrowed, worker.worker_id, ended) == "lost"
     assert await places_of(db, claimed.job_id) == (1, 0)
 
 
@@ -347,14 +347,14 @@ class TestAnotherHoldsTheRow:
         async with hand(db) as user:
             cancelling = user.session.connection.transaction()
 
-            async def complete(borrowed: Borrowed, ended: Ended) -> str:
-                answers.append(await real(borrowed, ended))
+            async def complete(borrowed: Borrowed, worker_id: UUID, ended: Ended) -> str:
+                answers.append(await real(borrowed, worker_id, ended))
                 if answers == ["busy"]:
                     await cancelling.rollback()
                 return answers[-1]
 
-            def complete_now(borrowed: BorrowedNow, ended: Ended) -> str:
-                answers.append(real_now(borrowed, ended))
+            def complete_now(borrowed: BorrowedNow, worker_id: UUID, ended: Ended) -> str:
+                answers.append(real_now(borrowed, worker_id, ended))
                 if answers == ["busy"]:
                     asyncio.run_coroutine_threadsafe(cancelling.rollback(), loop).result()
                 return answers[-1]

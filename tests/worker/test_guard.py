@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -66,7 +67,9 @@ def attempt(run: Callable[[], Any] | None = None, *, overdue: float | None = Non
         None if overdue is None else NOW - timedelta(seconds=overdue),
     )  # fmt: skip
 
-    return Attempt(claimed, guarded, threads=anyio.CapacityLimiter(1), complete=Completer)
+    return Attempt(
+        claimed, guarded, threads=anyio.CapacityLimiter(1), complete=partial(Completer, uuid4())
+    )
 
 
 def watch_from_a_thread(desk: Desk) -> None:

@@ -7,7 +7,9 @@
 -- of a lane (24,000 rows under an open snapshot: 7 ms of 8). next_run_at is told by claims that came back short; took is
 -- the time on the server.
 -- Locks: rows of jobs, waiting for none. $1 worker, $2 lock, $3 names, $4 free slots, $5 queues or null for all, $6 slots by queue (null:
--- no limit), $7 place: queues, $8 place: priorities, $9 place: run_at, $10 place: job_ids.
+-- no limit), $7 place: queues, $8 place: priorities, $9 place: run_at, $10 place: job_ids, $11 the highest token that this worker was given:
+-- a standby that was promoted without the last of its primary begins below it, and a token that comes again fences nobody off. So many numbers
+-- are drawn that the last is higher, whoever draws beside us.
 with places as (
     select lanes.queue, lanes.priority, '-infinity'::timestamptz as run_at, '00000000-0000-0000-0000-000000000000'::uuid as job_id
     from pillars.lanes() lanes where cardinality($7::text[]) = 0
@@ -41,8 +43,12 @@ with places as (
     where ranked.rank <= ranked.free
     order by ranked.priority desc, ranked.run_at, ranked.job_id
     limit $4::integer
-), token as materialized (
+), drawn as materialized (
     select nextval('pillars.locks_lock_token_seq') as lock_token
+), token as materialized (
+    select case when drawn.lock_token > $11::bigint then drawn.lock_token
+                else (select max(nextval('pillars.locks_lock_token_seq')) from generate_series(drawn.lock_token, $11::bigint)) end as lock_token
+    from drawn
 ), locked as materialized (
     select job.ctid as place, job.locked_by is null and not job.parked as is_free from pillars.jobs job
     where job.ctid = any(array(select picked.place from picked))

@@ -1,8 +1,12 @@
 -- Take up to the free slots from one lane, locking in the lane: for a claim whose picks others took. See claim.sql.
 -- Rides jobs_claim. Locks rows of jobs, waiting for none. $1 worker, $2 lock, $3 names, $4 free slots, $5 queue, $6 priority,
--- $7 place: run_at, $8 place: job_id.
-with token as materialized (
+-- $7 place: run_at, $8 place: job_id, $9 the highest token that this worker was given.
+with drawn as materialized (
     select nextval('pillars.locks_lock_token_seq') as lock_token
+), token as materialized (
+    select case when drawn.lock_token > $9::bigint then drawn.lock_token
+                else (select max(nextval('pillars.locks_lock_token_seq')) from generate_series(drawn.lock_token, $9::bigint)) end as lock_token
+    from drawn
 ), locked as materialized (
     select job.ctid as place from pillars.jobs job
     where not job.parked and job.queue = $5::text and job.priority = $6::integer

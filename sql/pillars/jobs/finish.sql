@@ -1,4 +1,4 @@
--- Move ended jobs to the history, each fenced by its lock_token. Answers how many were moved, and says of each other job: busy (ours by a
+-- Move ended jobs to the history, each fenced by its lock_token and the worker. Answers how many were moved, and says of each other job: busy (ours by a
 -- plain read, but another holds its row: ask again); lost (not ours any more, nothing was written); of a repeat, which recognises itself
 -- by finished_jobs.lock_token: done, or completed (inside a transaction of its own).
 --
@@ -15,7 +15,7 @@ with outcomes as materialized (
     select outcome.*, held.place from (select * from outcomes order by outcomes.job_id) outcome
     cross join lateral (
         select job.ctid as place from pillars.jobs job
-        where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token
+        where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token and job.locked_by = $1::uuid
         for update skip locked
     ) held
 ), removed as (
@@ -66,7 +66,7 @@ left join (
     from unmoved
     left join lateral (
         select job.job_id from pillars.jobs job
-        where job.job_id = unmoved.job_id and job.lock_token = unmoved.lock_token limit 1
+        where job.job_id = unmoved.job_id and job.lock_token = unmoved.lock_token and job.locked_by = $1::uuid limit 1
     ) held on true
     left join lateral (
         select case when $10::boolean then pillars.ended_as(unmoved.job_id, unmoved.lock_token) end as state

@@ -14,7 +14,7 @@ with outcomes as materialized (
     cross join lateral (
         select job.ctid as place, job.name, job.attempt, job.locked_at, job.cancel_requested_at is not null as ends
         from pillars.jobs job
-        where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token
+        where job.job_id = outcome.job_id and job.lock_token = outcome.lock_token and job.locked_by = $1::uuid
         for update skip locked
     ) held
 ), returned as (
@@ -75,5 +75,5 @@ from outcomes outcome
 left join gone on gone.job_id = outcome.job_id and gone.lock_token = outcome.lock_token
 left join lateral (
     select job.job_id from pillars.jobs job
-    where gone.job_id is null and job.job_id = outcome.job_id and job.lock_token = outcome.lock_token limit 1
+    where gone.job_id is null and job.job_id = outcome.job_id and job.lock_token = outcome.lock_token and job.locked_by = $1::uuid limit 1
 ) held on true

@@ -233,20 +233,22 @@ end $$;
 
 comment on function pillars.cancel is 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
 
--- Complete a running job inside the transaction of its own code, fenced by its lock_token; what jobs/finish.sql does for one job.
+-- Complete a running job inside the transaction of its own code, fenced by its lock_token and the worker; what jobs/finish.sql does for one job.
 --
 -- Locks the row and waits for nobody. Answers done; busy (ours by a plain read, but another holds its row: ask again); lost (not ours any
 -- more). Nothing was written unless done. The claim's row in locks goes with the worker's next flush.
-create function pillars.complete(job_id uuid, lock_token bigint, keep text, result jsonb) returns text
+create function pillars.complete(job_id uuid, lock_token bigint, worker_id uuid, keep text, result jsonb) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     job pillars.jobs;
     ended pillars.finished_jobs;
 begin
     select * into job from pillars.jobs held
-    where held.job_id = complete.job_id and held.lock_token = complete.lock_token for update skip locked;
+    where held.job_id = complete.job_id and held.lock_token = complete.lock_token and held.locked_by = complete.worker_id
+    for update skip locked;
     if not found then
-        perform from pillars.jobs held where held.job_id = complete.job_id and held.lock_token = complete.lock_token;
+        perform from pillars.jobs held
+        where held.job_id = complete.job_id and held.lock_token = complete.lock_token and held.locked_by = complete.worker_id;
         return case when found then 'busy' else 'lost' end;
     end if;
     delete from pillars.jobs held where held.job_id = complete.job_id;
