@@ -36,6 +36,23 @@ class Broken:
 BUILDS = (
     Broken("no fence", ("finish-without-fence",)),
     Broken("a fence by state", ("finish-fenced-by-state",)),
+    Broken(
+        "a fence by owner",
+        (
+            "finish-fenced-by-owner",
+            "distrust-stops-no-job",
+            "distrust-ends-no-process",
+            "lost-locks-stop-no-job",
+        ),
+        "partitions",
+    ),
+    Broken(
+        "locks extended by job",
+        ("beat-by-job", "beat-finds-no-strays", "strays-are-left"),
+        "partitions",
+    ),
+    Broken("wake-ups lost by the deaf", ("hearing-again-claims-nothing",), "waking"),
+    Broken("wake-ups lost by enqueues", ("many-enqueued-wake-nobody",), "waking"),
     Broken("a release without fence", ("put-back-without-fence",)),
     Broken("a rescue that does not wait", ("rescue-of-the-living",), "storm"),
     Broken("claims of any name", ("claim-takes-any-name",), "deploys"),

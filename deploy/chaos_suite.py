@@ -35,6 +35,7 @@ from chaos.squeeze import squeeze  # noqa: E402
 from chaos.starvation import Starvation, starvation  # noqa: E402
 from chaos.storm import PARTITIONS, Storm, storm  # noqa: E402
 from chaos.ticking import Ticking, ticking  # noqa: E402
+from chaos.waking import Waking, waking  # noqa: E402
 
 LONG = 3600.0  # seconds
 
@@ -55,8 +56,11 @@ async def freezes(seed: int, folder: Path) -> Report:
 
 
 async def partitions(seed: int, folder: Path) -> Report:
-    """Workers whose connections break, or stay and let nothing through, for up to twice the lock."""
-    return await storm(Storm(seed=seed, seconds=40.0, jobs=3_000, faults=PARTITIONS), folder)
+    """Workers whose connections break, or stay and let nothing through, for up to twice the lock, while jobs of up to four times the lock run."""
+    plan = Storm(
+        seed=seed, seconds=30.0, jobs=1_500, long_share=0.15, long=(1, 8), faults=PARTITIONS
+    )
+    return await storm(plan, folder)
 
 
 async def starved(seed: int, folder: Path) -> Report:
@@ -109,6 +113,11 @@ async def contended(seed: int, folder: Path) -> Report:
     return await contention(Contention(seed=seed), folder)
 
 
+async def awakened(seed: int, folder: Path) -> Report:
+    """Workers that poll once an hour, whose listeners are cut off, and jobs that come one by one by every door."""
+    return await waking(Waking(seed=seed), folder)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "storm": crash_storm,
     "freezes": freezes,
@@ -123,6 +132,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "boots": booting,
     "deploys": rolling,
     "contention": contended,
+    "waking": awakened,
 }
 
 

@@ -43,11 +43,13 @@ class Clients:
         count: int,
         seconds: float,
         long_share: float,
+        long: tuple[float, float] = (1, 4),
         of: Sequence[Works] = USUAL,
     ) -> None:
         self._count = count
         self._seconds = seconds
         self._long_share = long_share
+        self._long = long
         self._of = of
         self._chance = random.Random(f"clients {seed}")
         self.asked: list[Asked] = []
@@ -93,7 +95,9 @@ class Clients:
     def _drawn(self, number: int) -> tuple[Works, int, float]:
         chance = self._chance
         seconds = (
-            chance.uniform(1, 4) if chance.random() < self._long_share else chance.uniform(0, 0.02)
+            chance.uniform(*self._long)
+            if chance.random() < self._long_share
+            else chance.uniform(0, 0.02)
         )
         return chance.choice(self._of), number, round(seconds, 3)
 

@@ -31,6 +31,8 @@ class Member:
     environ: dict[str, str]
     app: App
     frozen: bool = False
+    killed: bool = False
+    """Sent what kills it, though it may not have ended yet."""
 
 
 @dataclass
@@ -86,13 +88,16 @@ class Crowd:
                 elif code not in EXPECTED | self.expected:
                     self.strange.append(f"exit code {code}: {member.app.output[-500:]}")
                 self.counted["fenced themselves"] += code == 75
-                member.app, member.frozen = self._start(member.url, member.environ), False
+                member.app = self._start(member.url, member.environ)
+                member.frozen = member.killed = False
             await anyio.sleep(LOOK)
 
     def kill(self, which: float) -> None:
         """SIGKILL the one at this share of them, frozen or not."""
         self.counted["kills"] += 1
-        self.members[int(which * len(self.members))].app.signal(signal.SIGKILL)
+        member = self.members[int(which * len(self.members))]
+        member.killed = True
+        member.app.signal(signal.SIGKILL)
 
     async def freeze(self, which: float, seconds: float) -> None:
         """SIGSTOP the one at this share of them for so long, where it turns. It may be killed meanwhile."""
@@ -121,6 +126,7 @@ class Crowd:
         return all(
             member.app.process.poll() is None
             and not member.frozen
+            and not member.killed
             and ".ready" in member.app.output
             for member in self.members
         )

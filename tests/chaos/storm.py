@@ -32,13 +32,14 @@ NOTHING_LEFT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storm:
-    """How much of it. `long_share` of the jobs take one to four seconds, the others up to 20 ms."""
+    """How much of it. `long_share` of the jobs take so many seconds as `long` says, the others up to 20 ms."""
 
     seed: int
     jobs: int = 6_000
     seconds: float = 60.0
     workers: int = 4
     long_share: float = 0.08
+    long: tuple[float, float] = (1, 4)
     pause: tuple[float, float] = (0.3, 0.9)
     faults: tuple[str, ...] = FAULTS
 
@@ -53,7 +54,9 @@ async def storm(plan: Storm, folder: Path) -> Report:
     """Run one, and see what the clients, the code and the rows say of it."""
     runs = folder / "runs"
     runs.mkdir()
-    clients = Clients(plan.seed, count=plan.jobs, seconds=plan.seconds, long_share=plan.long_share)
+    clients = Clients(
+        plan.seed, count=plan.jobs, seconds=plan.seconds, long_share=plan.long_share, long=plan.long
+    )
     async with served(folder) as server, ways(server.url, plan.workers) as relays:
         crowd = Crowd(folder, [relay.url for relay in relays], ("worker",), environment(runs))
         async with crowd.running():

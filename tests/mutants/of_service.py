@@ -2,6 +2,7 @@
 
 from mutants.kinds import Mutant, Promise, edit
 
+OUTAGE = "tests/process/test_outage.py::"
 FLEET = "tests/process/test_fleet.py::"
 
 RUNNING = "pillars/service/running.py"
@@ -116,6 +117,17 @@ SERVICE = [
         tests=(
             FLEET + "test_a_signal_reaches_no_stranger_who_got_the_number_of_a_process_that_ended",
         ),
+    ),
+    Mutant(
+        name="listener-never-rests",
+        without="Whatever has lost its connection waits before it tries again, and longer each time.",
+        promise=Promise.GUARDED,
+        edits=edit(
+            "pillars/store/listener.py",
+            "await asyncio.sleep(backoff * random.uniform(0.5, 1))",
+            "await asyncio.sleep(0)",
+        ),
+        tests=(OUTAGE + "test_a_process_without_its_database_tries_with_patience",),
     ),
     Mutant(
         name="fleet-outlived",

@@ -27,6 +27,10 @@ class Relay:
         self._answered: bytes | None = None
         self._lines: set[asyncio.Task[None]] = set()
         self._port = 0
+        self.accepted = 0
+        """How many connections there were."""
+        self.asked = 0
+        """How many pieces have come from the process: about one a statement, and one for what opens and ends a transaction."""
 
     @property
     def port(self) -> int:
@@ -81,6 +85,7 @@ class Relay:
             await server.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         line = asyncio.create_task(self._carry(reader, writer))
         self._lines.add(line)
         line.add_done_callback(self._lines.discard)
@@ -116,6 +121,7 @@ class Relay:
         before = b""
         with suppress(OSError):
             while chunk := await source.read(CHUNK):
+                self.asked += asked
                 trap = self._asked if asked else self._answered
                 # Also where it came in two pieces; but not what has passed already.
                 if trap is not None and trap in before[len(before) - len(trap) + 1 :] + chunk:

@@ -1,5 +1,6 @@
 """Workers as processes: killed, stopped, blocked."""
 
+import os
 import signal
 from collections import Counter
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 from pillars.jobs.definition import job
 from pillars.jobs.enqueuing import enqueue_many
 from pillars.store.database import Database
-from process.pillar import ready_app
-from process.work import block, done, hold, lines, quick
+from process.pillar import ready_app, told
+from process.work import block, done, ended_as, grip, history, hold, lines, quick, runs
 from support import ask, until
 
 JOBS = 50
@@ -84,6 +85,28 @@ async def test_a_job_that_blocks_the_loop_longer_than_its_lock_runs_once(
         assert "loop.blocked" in first.output + second.output
     assert len(lines(log, "began")) == 1
     assert await ask(db, "select crashes from pillars.finished_jobs") == 0
+
+
+@pytest.mark.slow
+async def test_code_that_holds_the_interpreter_longer_than_its_lock_ends_once_though_it_runs_again(
+    db: str, database: Database, tmp_path: Path
+) -> None:
+    log, fifo = tmp_path / "runs", tmp_path / "fifo"
+    os.mkfifo(fifo)
+    async with (
+        ready_app(tmp_path, db, "worker", PILLARS_LOCK="2s") as one,
+        ready_app(tmp_path, db, "worker", PILLARS_LOCK="2s") as other,
+    ):
+        await grip.enqueue(str(log), str(fifo))
+        await until(lambda: done(db, 1))
+        [held] = [app for app in (one, other) if runs(log, by=app) == ["began 1"]]
+        heir = other if held is one else one
+        before = await history(db)
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        await until(lambda: told(held, "job.lock_lost") != [] or held.process.poll() is not None)
+        assert await history(db) == before
+    assert runs(log, by=heir) == ["began 1", "ended 1"]
+    assert await ended_as(db) == ["completed 1 1"]
 
 
 @pytest.mark.slow

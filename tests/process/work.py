@@ -23,6 +23,10 @@ async def deaf(log: str) -> None: ...
 async def block(log: str, seconds: float) -> None: ...
 
 
+@job(name="grip")
+async def grip(log: str, fifo: str) -> None: ...
+
+
 @job(name="quick")
 async def quick(number: int) -> int:
     return number

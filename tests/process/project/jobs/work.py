@@ -1,5 +1,6 @@
 """Jobs whose runs can be counted from outside: each appends a line to a file, which survives a kill -9."""
 
+import ctypes
 import os
 import time
 from contextlib import suppress
@@ -57,6 +58,16 @@ async def block(ctx: Context, log: str, seconds: float) -> None:
     """Hold the event loop."""
     note(log, "began", ctx.job_id, ctx.attempt)
     time.sleep(seconds)
+    note(log, "ended", ctx.job_id, ctx.attempt)
+
+
+@job(name="grip")
+async def grip(ctx: Context, log: str, fifo: str) -> None:
+    """Hold the interpreter in one C call, the first time, until somebody opens `fifo`: no thread of the process runs."""
+    is_first = not Path(log).exists()
+    note(log, "began", ctx.job_id, ctx.attempt)
+    if is_first:
+        ctypes.PyDLL(None).open(fifo.encode(), os.O_RDONLY)
     note(log, "ended", ctx.job_id, ctx.attempt)
 
 
