@@ -31,21 +31,18 @@ class Broken:
     name: str
     mutants: tuple[str, ...]
     scenario: str = "freezes"
+    holds: bool = False
+    """Whether nothing must be noticed: what it lacks is not what the builds beside it are noticed by."""
 
+
+UNGUARDED = ("distrust-stops-no-job", "distrust-ends-no-process", "lost-locks-stop-no-job")
+"""What stops a job whose lock is lost: beside it the fence is seldom asked."""
 
 BUILDS = (
-    Broken("no fence", ("finish-without-fence",)),
-    Broken("a fence by state", ("finish-fenced-by-state",)),
-    Broken(
-        "a fence by owner",
-        (
-            "finish-fenced-by-owner",
-            "distrust-stops-no-job",
-            "distrust-ends-no-process",
-            "lost-locks-stop-no-job",
-        ),
-        "partitions",
-    ),
+    Broken("the fence alone", UNGUARDED, "partitions", holds=True),
+    Broken("no fence", (*UNGUARDED, "finish-without-fence"), "partitions"),
+    Broken("a fence by state", (*UNGUARDED, "finish-fenced-by-state"), "partitions"),
+    Broken("a fence by owner", (*UNGUARDED, "finish-fenced-by-owner"), "partitions"),
     Broken(
         "locks extended by job",
         ("beat-by-job", "beat-finds-no-strays", "strays-are-left"),
@@ -83,7 +80,7 @@ def noticed(build: Broken, folder: Path) -> str | None:
 
 
 def main(words: list[str]) -> int:
-    survived = 0
+    wrong = 0
     for build in BUILDS:
         if words and not any(word in build.name for word in words):
             continue
@@ -91,9 +88,12 @@ def main(words: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="pillars-mutant-") as place:
             Path(place).chmod(0o711)
             said = noticed(build, Path(place) / "copy")
-        survived += said is None
-        print(f"{build.name} ({time.monotonic() - began:.0f} s): {said or 'SURVIVED'}", flush=True)
-    return 1 if survived else 0
+        wrong += build.holds is (said is not None)
+        told = said or ("nothing, as it should be" if build.holds else "SURVIVED")
+        print(
+            f"{build.name}, {build.scenario} ({time.monotonic() - began:.0f} s): {told}", flush=True
+        )
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -124,8 +124,8 @@ SERVICE = [
         promise=Promise.GUARDED,
         edits=edit(
             "pillars/store/listener.py",
-            "await asyncio.sleep(backoff * random.uniform(0.5, 1))",
-            "await asyncio.sleep(0)",
+            "backoff * random.uniform(0.5, 1)",
+            "0",
         ),
         tests=(OUTAGE + "test_a_process_without_its_database_tries_with_patience",),
     ),
