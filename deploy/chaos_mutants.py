@@ -43,11 +43,7 @@ BUILDS = (
     Broken("no fence", (*UNGUARDED, "finish-without-fence"), "partitions"),
     Broken("a fence by state", (*UNGUARDED, "finish-fenced-by-state"), "partitions"),
     Broken("a fence by owner", (*UNGUARDED, "finish-fenced-by-owner"), "partitions"),
-    Broken(
-        "locks extended by job",
-        ("beat-by-job", "beat-finds-no-strays", "strays-are-left"),
-        "partitions",
-    ),
+    Broken("locks that anybody extends", ("beat-of-anyone",)),
     Broken("wake-ups lost by the deaf", ("hearing-again-claims-nothing",), "waking"),
     Broken("wake-ups lost by enqueues", ("many-enqueued-wake-nobody",), "waking"),
     Broken("a release without fence", ("put-back-without-fence",)),

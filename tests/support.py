@@ -39,7 +39,8 @@ async def until(
             if held:
                 return
             await anyio.sleep(every)
-    raise AssertionError(f"not within {within} s: {inspect.getsource(check).strip()}")
+    said = inspect.getsource(check).strip() if inspect.isroutine(check) else repr(check)
+    raise AssertionError(f"not within {within} s: {said}")
 
 
 @asynccontextmanager

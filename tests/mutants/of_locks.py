@@ -103,6 +103,13 @@ LOCKS = [
         tests=(BEATS + "test_a_beat_extends_exactly_the_locks_it_names_and_deletes_none",),
     ),
     Mutant(
+        name="beat-of-anyone",
+        without="A heartbeat extends no lock of another worker's: that one may have died.",
+        promise=Promise.CLAIMED,
+        edits=edit(BEAT, NAMED, "where true\n    order by"),
+        tests=(BEATS + "test_a_beat_extends_exactly_the_locks_it_names_and_deletes_none",),
+    ),
+    Mutant(
         name="beat-by-job",
         without="A heartbeat goes by tokens, not by what the job rows say of their holder.",
         promise=Promise.CLAIMED,
