@@ -52,7 +52,7 @@ BUILDS = (
     Broken("stops that cost a try", ("put-back-counts-every-attempt",), "deploys"),
     Broken("stops that give nothing back", ("drain-gives-nothing-back",), "deploys"),
     Broken("keys that are not unique", ("unique-is-not",), "contention"),
-    Broken("crowds that deadlock", ("crowd-takes-out-of-turn", "undone-is-refused"), "contention"),
+    Broken("crowds that deadlock", ("crowds-deadlock", "undone-is-refused"), "contention"),
     Broken("ticks that are not unique", ("ticks-are-not-unique", "tick-of-an-old-read"), "ticking"),
 )
 

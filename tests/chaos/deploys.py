@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
+from uuid import UUID
 
 import anyio
 from anyio.abc import TaskGroup
@@ -57,6 +58,7 @@ LEFT = """
          + (select count(*) from pillars.jobs where locked_by = $1::uuid)
          + (select count(*) from pillars.workers where worker_id = $1::uuid)
 """
+NOBODY = UUID(int=0)  # of a worker that has ended already: its code will tell
 CLAIM_BRINGS = b"storm."
 """What stands in the answer to a claim, and in no other."""
 CLAIMS = """
@@ -206,7 +208,7 @@ class Rollout:
             )
         )  # fmt: skip
         await started.ready()
-        worker_id = str(await ask(self.url, WORKER, started.process.pid))
+        worker_id = str(await ask(self.url, WORKER, started.process.pid) or NOBODY)
         self.releases[worker_id] = release
         return Member(release, way, started, worker_id)
 
