@@ -53,7 +53,12 @@ BUILDS = (
     Broken("stops that give nothing back", ("drain-gives-nothing-back",), "deploys"),
     Broken("keys that are not unique", ("unique-is-not",), "contention"),
     Broken("crowds that deadlock", ("crowds-deadlock", "undone-is-refused"), "contention"),
-    Broken("ticks that are not unique", ("ticks-are-not-unique", "tick-of-an-old-read"), "ticking"),
+    Broken("the key of ticks alone", ("everybody-leads",), "ticking", holds=True),
+    Broken(
+        "ticks that are not unique",
+        ("everybody-leads", "ticks-are-not-unique", "tick-of-an-old-read"),
+        "ticking",
+    ),
 )
 
 
@@ -64,7 +69,7 @@ def noticed(build: Broken, folder: Path) -> str | None:
     )
     copy = Copy(folder, "")
     with copy.having(mutated(edits, copy.folder)):
-        for seed in SEEDS:
+        for seed in SEEDS[:1] if build.holds else SEEDS:
             words = ["deploy/chaos_suite.py", "--seed", str(seed), build.scenario]
             ended = subprocess.run(
                 [sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=LIMIT, check=False,
