@@ -64,9 +64,8 @@ BUILDS = (
 
 def noticed(build: Broken, folder: Path) -> str | None:
     """What the checker says of a build; None where no storm showed it anything."""
-    edits = tuple(
-        edit for mutant in MUTANTS if mutant.name in build.mutants for edit in mutant.edits
-    )
+    by_name = {mutant.name: mutant for mutant in MUTANTS}
+    edits = tuple(edit for name in build.mutants for edit in by_name[name].edits)
     copy = Copy(folder, "")
     with copy.having(mutated(edits, copy.folder)):
         for seed in SEEDS[:1] if build.holds else SEEDS:
@@ -75,7 +74,11 @@ def noticed(build: Broken, folder: Path) -> str | None:
                 [sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=LIMIT, check=False,
             )  # fmt: skip
             told = [line for line in ended.stdout.splitlines() if f"--seed {seed}: " in line]
-            if ended.returncode == 1 and len(told) > 1:
+            if ended.returncode not in {0, 1} or not told or "Traceback" in ended.stdout:
+                raise RuntimeError(
+                    f"{build.name}: the suite broke off\n{ended.stdout}{ended.stderr}"
+                )
+            if ended.returncode == 1:
                 return told[1]
     return None
 

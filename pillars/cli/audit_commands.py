@@ -21,7 +21,10 @@ def audit() -> None:
     help="How many at most.",
 )
 @click.option(
-    "--before", type=click.IntRange(1), metavar="ID", help="Only what is older than this row."
+    "--before",
+    type=click.IntRange(1, 2**63 - 1),
+    metavar="ID",
+    help="Only what is older than this row.",
 )
 @JSON
 @ending

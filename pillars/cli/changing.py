@@ -210,7 +210,7 @@ class _Bulk:
 
 def _ask(question: str) -> None:
     """Outside the event loop, which would take Ctrl-C for itself."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise Misuse(f"{question} say so with --yes")
     click.confirm(question, abort=True, err=True)
 

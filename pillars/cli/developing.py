@@ -59,6 +59,6 @@ def _ask_about(settings: Settings, *, yes: bool) -> None:
     if is_local(settings.database_url):
         return
     question = f"DATABASE_URL is {masked_url(settings.database_url)}, not on this machine. Migrate and use it for development?"
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigurationError(f"{question} Say so with --yes, or unset DATABASE_URL")
     click.confirm(question, abort=True)

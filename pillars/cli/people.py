@@ -66,12 +66,14 @@ def remove(name: str) -> int:
 
 def _password() -> str:
     """The password: typed twice at a terminal, where nobody sees it; else the first line of stdin. Never an argument, which `ps` shows."""
-    if sys.stdin.isatty():
+    if sys.stdin is None:
+        said = ""
+    elif sys.stdin.isatty():
         said = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
         said = sys.stdin.readline(passwords.LONGEST + 2).removesuffix("\n").removesuffix("\r")
-        if not said:
-            raise Misuse("the password: expected it on the first line of stdin, got nothing")
+    if not said:
+        raise Misuse("the password: expected it on the first line of stdin, got nothing")
     with arguments():
         return passwords.checked(said)
 

@@ -121,8 +121,11 @@ _URL_PASSWORD = re.compile(
 _CUT_PASSWORD = re.compile(r"(://[^\s:/@]{0,256}:)[^\s@]+\Z")
 # password=it, and what a dict or JSON looks like in a message: 'password': 'it'. Not password: it, which is how errors name a field.
 _NAMED = re.compile(
-    r"(?<![\w.-])(?P<name>[^\W\d][\w.-]{0,99})(?P<is>=(?!=)|[\"']\s{0,9}:\s{0,9})(?![\"']?(?:\[redacted\]|\*\*\*))"
-    r"(?P<value>[bru]?\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|[bru]?'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|[^\s&,;)\]}\"']+)"
+    r"(?<![\w.])(?<![\w.]-)(?P<name>[^\W\d][\w.-]{0,99})(?:=(?!=)|[\"']\s{0,9}:\s{0,9})(?![\"']?(?:\[redacted\]|\*\*\*))"
+)
+_VALUE = re.compile(
+    r"[bru]?\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|[bru]?'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|[^\s&,;)\]}\"']+",
+    re.DOTALL,
 )
 
 
@@ -131,18 +134,27 @@ def masked(text: str, also: Iterable[str] = ()) -> str:
     if "://" in text:
         text = _URL_PASSWORD.sub(rf"\1\2{HIDDEN}@", text)
     if "=" in text or "':" in text or '":' in text:
-        text = _NAMED.sub(_named, text)
+        text = _without_named(text)
     for secret in (*_known.secrets, *also):
         if secret in text:
             text = text.replace(secret, HIDDEN)
     return text
 
 
-def _named(found: re.Match[str]) -> str:
-    name, value = found["name"], found["value"]
-    if value in {"None", "null"} or not (is_secret(name) or name.lower() in PASSWORDS):
-        return found[0]
-    return f"{name}{found['is']}{REDACTED}"
+def _without_named(text: str) -> str:
+    """Without the values of secret names. Within another's value there may be one: `url=https://…?token=it`."""
+    parts: list[str] = []
+    copied = at = 0
+    while (found := _NAMED.search(text, at)) is not None:
+        at = found.end()
+        if not (is_secret(found["name"]) or found["name"].lower() in PASSWORDS):
+            continue
+        value = _VALUE.match(text, at)
+        if value is None or value[0] in {"None", "null"}:
+            continue
+        parts += (text[copied:at], REDACTED)
+        copied = at = value.end()
+    return "".join((*parts, text[copied:])) if parts else text
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ async def enqueue(database: Database, job: NewJob) -> Enqueued:
     except DatabaseTrouble as trouble:
         if not trouble.may_have_happened:
             raise
-        stored = await _enqueue_again(database, job)
+        stored = await _enqueue_again(database, job, trouble)
         wake(database.wakeups, [job])
     return stored
 
@@ -71,13 +71,14 @@ def enqueue_borrowed_now(borrowed: BorrowedNow, jobs: Sequence[NewJob]) -> list[
     return _enqueued(borrowed.rows(INSERT_JOBS, jobs=_json(jobs)))
 
 
-async def _enqueue_again(database: Database, job: NewJob) -> Enqueued:
+async def _enqueue_again(database: Database, job: NewJob, first: DatabaseTrouble) -> Enqueued:
+    """Whatever the tries meet, `first` is what is to be said: the job may be there."""
     for left in reversed(range(REPEATS)):
         try:
             return await _repeat(database, job)
-        except DatabaseTrouble:
+        except DatabaseTrouble as trouble:
             if not left:
-                raise
+                raise first from trouble
     raise AssertionError
 
 

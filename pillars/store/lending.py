@@ -26,7 +26,18 @@ class Recodable(Plain):
     recoded = False
 
     def get_reset_query(self) -> str:
-        return f"{OWN_PATH.text};{super().get_reset_query()}\n{OWN_PATH.text}"
+        """Also of what Postgres's own RESET ALL leaves: who one is, and temporary tables."""
+        theirs = "reset session authorization; reset role; discard temp;"
+        return f"{OWN_PATH.text};{theirs}{super().get_reset_query()}\n{OWN_PATH.text}"
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        """As asyncpg's; but a COMMIT that Postgres answered with ROLLBACK, since a statement before it had failed, raises."""
+        status = await super().execute(query, *args, timeout=timeout)
+        if status == "ROLLBACK" and query.startswith("COMMIT"):
+            raise asyncpg.InFailedSQLTransactionError(
+                "the transaction was rolled back at its commit: a statement in it had failed, and what it raised was not passed on"
+            )
+        return status
 
     async def set_type_codec(self, *args: Any, **kwargs: Any) -> None:
         self.recoded = True

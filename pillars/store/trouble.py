@@ -12,6 +12,7 @@ from pillars.errors import DatabaseTrouble, Trouble
 KINDS = {
     "0A000": Trouble.CONFLICT,  # "cached plan must not change result type": planned anew next time
     "25006": Trouble.READ_ONLY,
+    "25P02": Trouble.REFUSED,  # of a transaction in which a statement has failed
     "25P03": Trouble.LOST,  # idle in transaction for too long: the server has hung up
     "40001": Trouble.CONFLICT,
     "40P01": Trouble.CONFLICT,

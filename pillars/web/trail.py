@@ -16,6 +16,7 @@ from pillars.store.audit import Deed
 from pillars.store.database import Database
 from pillars.web.operations import Handler, Resource
 
+PATIENCE = 12.0  # seconds: a connection has five to be there, and a statement as many
 PLACE = "pillars.deed"  # of the request's scope: what a handler adds to the row
 
 
@@ -27,6 +28,8 @@ class Noted:
     target: str | None = None
     details: dict[str, Any] = field(default_factory=dict)
     changed: bool = True
+    done: bool = False
+    """Whether what was asked for has happened, whatever becomes of the answer."""
 
 
 def note(
@@ -37,6 +40,11 @@ def note(
     noted.action = action or noted.action
     noted.target = noted.target if target is None else str(target)
     noted.details |= {name: value for name, value in details.items() if value is not None}
+
+
+def done(request: Request) -> None:
+    """Say that the change has happened: it has a row also where what is read for the answer cannot be."""
+    _noted(request).done = True
 
 
 def nothing_done(request: Request) -> None:
@@ -74,7 +82,9 @@ class Trail:
             try:
                 response = await handle(request)
             except DatabaseTrouble as trouble:
-                if trouble.may_have_happened:
+                if _noted(request).done:
+                    await self._write(request, action)
+                elif trouble.may_have_happened:
                     note(request, outcome="unknown")
                     await self._write(request, action)
                 raise
@@ -102,13 +112,14 @@ class Trail:
 
     async def _write_or_log(self, deed: Deed) -> None:
         try:
-            await audit.write(self._pool, deed)
-        except DatabaseTrouble as trouble:
+            with anyio.fail_after(PATIENCE):
+                await audit.write(self._pool, deed)
+        except (DatabaseTrouble, TimeoutError) as trouble:
             log.get("pillars.web").error(
                 log.Event.AUDIT_UNWRITTEN,
                 actor=deed.actor,
                 action=deed.action,
                 target=deed.target,
                 address=deed.address,
-                error=str(trouble),
+                error=str(trouble) or "no answer in time",
             )

@@ -220,7 +220,7 @@ CREATE TABLE pillars.jobs (
 WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.05');
 COMMENT ON TABLE pillars.jobs IS 'Unfinished jobs. Running is locked_by is not null; parked rows (waiting, paused) are out of the claim''s sight.';
 COMMENT ON COLUMN pillars.jobs.job_id IS 'UUIDv7, made by whoever enqueues, so that a repeat of an enqueue is recognised.';
-COMMENT ON COLUMN pillars.jobs.lock_token IS 'The fence: one per claim, never repeats, null unless running.';
+COMMENT ON COLUMN pillars.jobs.lock_token IS 'The fence, with locked_by: one per claim, null unless running.';
 COMMENT ON COLUMN pillars.jobs.attempt IS 'Attempts begun; 1 during the first. A released or rescued one is given back.';
 COMMENT ON COLUMN pillars.jobs.max_attempts IS 'Null only until the first claim of a job whose name nobody had defined.';
 COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends expired. Null again once its code was started.';
@@ -589,11 +589,11 @@ with sessions as (
 ), attempts as (
     delete from pillars.login_attempts attempt where attempt.subject in (
         select over.subject from pillars.login_attempts over where over.since < pillars.now() - interval '1 hour'
-        limit most for update skip locked)
+        order by over.since limit most for update skip locked)
     returning 1
 ), trail as (
     delete from pillars.audit entry where entry.audit_id in (
-        select oldest.audit_id from pillars.audit oldest order by oldest.audit_id limit most)
+        select oldest.audit_id from pillars.audit oldest order by oldest.audit_id limit most for update skip locked)
     and entry.at < pillars.now() - greatest(keep_audit, interval '30 days')
     returning 1
 )
@@ -1223,6 +1223,7 @@ CREATE INDEX jobs_parked ON pillars.jobs USING btree (name) WHERE parked;
 CREATE INDEX jobs_parked_ids ON pillars.jobs USING btree (job_id) WHERE parked;
 CREATE UNIQUE INDEX jobs_unique ON pillars.jobs USING btree (unique_key) WHERE (unique_key IS NOT NULL);
 CREATE INDEX jobs_waiting ON pillars.jobs USING btree (waiting_for) WHERE (parked AND (waiting_for <> 'definition'::text));
+CREATE INDEX login_attempts_since ON pillars.login_attempts USING btree (since);
 CREATE INDEX sessions_account ON pillars.sessions USING btree (account) WHERE (account IS NOT NULL);
 CREATE INDEX sessions_expires_at ON pillars.sessions USING btree (expires_at);
 CREATE INDEX ticks_created_at ON pillars.ticks USING btree (created_at);

@@ -267,5 +267,5 @@ async def claimed_by_strangers(url: str, releases: Mapping[str, str]) -> list[st
         return [
             f"job {claim['job_id']} of {claim['name']} was claimed by the {releases.get(claim['owner'])} release"
             for claim in await connection.fetch(CLAIMS)
-            if claim["name"] not in KNOWN[releases[claim["owner"]]]
+            if claim["name"] not in KNOWN.get(releases.get(claim["owner"], ""), frozenset())
         ]

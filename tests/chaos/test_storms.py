@@ -7,6 +7,7 @@ from chaos.deploys import Deploys, deploys
 from chaos.server import place
 from chaos.storm import Storm, storm
 from chaos.ticking import Ticking, ticking
+from chaos.waking import Waking, waking
 
 SEED = 20_261_122
 
@@ -46,3 +47,12 @@ async def test_a_crowd_at_the_same_keys_meets_no_deadlock_and_loses_no_lock() ->
         report = await contention(Contention(seed=SEED, seconds=8.0, holds=3.0), folder)
     assert not report.broken, "\n".join(report.broken)
     assert report.figures["redriven"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_what_becomes_due_wakes_a_worker_whose_listener_was_just_cut_off() -> None:
+    with place() as folder:
+        report = await waking(Waking(seed=SEED, jobs=30, workers=1), folder)
+    assert not report.broken, "\n".join(report.broken)
+    assert report.figures["listeners cut off"]

@@ -8,6 +8,8 @@ import anyio
 import pytest
 
 from cli.said import Run
+from pillars.cli import people
+from pillars.cli.ending import Misuse
 from pillars.errors import DatabaseTrouble
 from pillars.service import passwords
 from pillars.store import accounts
@@ -58,6 +60,12 @@ async def test_a_password_that_is_none_is_refused_and_not_repeated(
     assert words in said.err
     assert not typed.strip() or typed.strip() not in said.err
     assert await ask(db, "select count(*) from pillars.accounts") == 0
+
+
+def test_a_stdin_that_is_closed_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(Misuse, match="on the first line of stdin, got nothing"):
+        people._password()
 
 
 @pytest.mark.parametrize(

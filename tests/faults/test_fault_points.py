@@ -130,7 +130,8 @@ async def test_no_fault_at_any_statement_breaks_a_promise(
     loop = asyncio.get_running_loop()
 
     def hear(_loop: object, context: dict[str, Any]) -> None:
-        unheard.append(f"{HERE.get().case}: {context}")
+        world = HERE.get(None)
+        unheard.append(f"{world.case if world else 'afterwards'}: {context}")
 
     loop.set_exception_handler(hear)
     lives = (live(url, group, kind, tmp_path) for url, kind in zip(worlds, WAYS, strict=True))

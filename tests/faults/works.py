@@ -346,8 +346,11 @@ async def pruned(w: World) -> None:
 
 @upkeep("connect", by="worker", nths=(1, 2, 3, 4, 5))
 async def cut_off(w: World) -> None:
-    """All connections end at once, and everybody makes new ones."""
+    """All connections end at once, and everybody makes new ones; twice where they have shared one."""
     await w.eye.execute(ALL)
+    await w.enqueue()
+    if not w.was_struck:
+        await w.eye.execute(ALL)
     await w.struck()
     await w.enqueue()
 

@@ -262,7 +262,11 @@ class World:
 
     async def struck(self) -> None:
         """Return once what is armed for the case has failed."""
-        await until(lambda: self.strike is None or self.strike.hit, within=REST)
+        await until(lambda: self.was_struck, within=REST)
+
+    @property
+    def was_struck(self) -> bool:
+        return self.strike is None or self.strike.hit
 
     async def eye_sees(self, sql: str, *args: Any) -> bool:
         return bool(await self.eye.fetchval(sql, *args))

@@ -115,10 +115,41 @@ ROLES = [
         promise=Promise.ALLOWED,
         edits=edit(
             "pillars/store/lending.py",
-            'return f"{OWN_PATH.text};{super().get_reset_query()}\\n{OWN_PATH.text}"',
+            'return f"{OWN_PATH.text};{theirs}{super().get_reset_query()}\\n{OWN_PATH.text}"',
             "return str(super().get_reset_query())",
         ),
         tests=(WORKING + "test_code_that_is_lent_a_connection_finds_the_names_of_its_own_path",),
+    ),
+    Mutant(
+        name="a-role-that-is-kept",
+        without="Who a job has made itself on its connection, the next is not.",
+        promise=Promise.ALLOWED,
+        edits=edit(
+            "pillars/store/lending.py", "reset session authorization; reset role; discard temp;", ""
+        ),
+        tests=(
+            "tests/store/test_pool.py::test_what_a_job_sets_on_its_connection_is_gone_for_the_next",
+        ),
+    ),
+    Mutant(
+        name="a-commit-that-was-none",
+        without="A block whose commit Postgres answered with a rollback raises.",
+        promise=Promise.ATOMIC,
+        edits=edit(
+            "pillars/store/lending.py",
+            'if status == "ROLLBACK" and query',
+            'if status == "" and query',
+        ),
+        tests=("tests/store/test_pool.py::test_a_commit_that_was_a_rollback_raises",),
+    ),
+    Mutant(
+        name="repeats-tell-their-own-trouble",
+        without="An enqueue whose answer was lost may have happened, whatever its repeats met.",
+        promise=Promise.ATOMIC,
+        edits=edit("pillars/store/enqueueing.py", "raise first from trouble", "raise"),
+        tests=(
+            "tests/process/test_cut_off.py::test_an_enqueue_whose_answer_was_lost_may_have_happened_whatever_its_repeats_met",
+        ),
     ),
     Mutant(
         name="lent-without-names",

@@ -279,7 +279,7 @@ async def stored(stage: Stage) -> None:
         assert {one for one in held if one[0] not in {"all_jobs", "finished_completed", "finished_ended"}} == STORED  # fmt: skip
         assert {column for _, column in held} == {column for _, column in STORED}
         shown = await connection.fetchval(
-            "select string_agg(query || application_name, ' ') from pg_stat_activity where pid <> pg_backend_pid()"
+            "select string_agg(query || application_name, ' ') from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()"
         )
         assert "pillars" in shown
         assert hits(shown) == []

@@ -1,5 +1,6 @@
 """Workers behind a network that swallows everything: what runs is stopped in time, what is told late changes nothing."""
 
+import asyncio
 import signal
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from pillars.store.enqueueing import NOW
 from pillars.store.inserting import ENQUEUE, parameters
 from pillars.store.listener import Listener
 from pillars.store.pool import Address
+from process.dev import free_port
 from process.pillar import App, ready_app, told
 from process.relay import relayed
 from process.work import done, ended_as, history, hold, lines, quick, runs, sit
@@ -97,6 +99,21 @@ async def test_a_worker_cut_off_whose_code_does_not_stop_ends_itself(
     assert runs(log) == ["began 1", "began 1", "ended 1"]
     assert await ended_as(db) == ["completed 1 1"]
     assert await ask(db, "select count(*) from pillars.locks") == 0
+
+
+async def test_an_enqueue_whose_answer_was_lost_may_have_happened_whatever_its_repeats_met(
+    db: str,
+) -> None:
+    async with relayed(db) as relay, using(Database(relay.url)):
+        await quick.enqueue(1)
+        relay.blackhole_at(answered=b"INSERT 0 1")
+        asked = asyncio.create_task(quick.configure(run_in="1h").enqueue(2))
+        await until(lambda: not relay.passing)
+        relay.lead_to(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
+        with pytest.raises(DatabaseTrouble) as trouble:
+            await asked
+        assert trouble.value.may_have_happened
+    assert await ask(db, "select count(*) from pillars.jobs") == 2
 
 
 @pytest.mark.slow

@@ -94,8 +94,8 @@ async def test_code_that_holds_the_interpreter_longer_than_its_lock_ends_once_th
     log, fifo = tmp_path / "runs", tmp_path / "fifo"
     os.mkfifo(fifo)
     async with (
-        ready_app(tmp_path, db, "worker", PILLARS_LOCK="2s") as one,
-        ready_app(tmp_path, db, "worker", PILLARS_LOCK="2s") as other,
+        ready_app(tmp_path, db, "worker") as one,
+        ready_app(tmp_path, db, "worker") as other,
     ):
         await grip.enqueue(str(log), str(fifo))
         await until(lambda: done(db, 1))

@@ -142,6 +142,13 @@ TEXTS = {
     f"{{'token': {SECRET!r}, 'n': 1}}": "{'token': [redacted], 'n': 1}",
     f'DETAIL: Failing row contains ({{"password": "{SECRET}"}}).': 'DETAIL: Failing row contains ({"password": [redacted]}).',
     f"https://h/p?token={SECRET}&page=2": "https://h/p?token=[redacted]&page=2",
+    f"Command '['mysqldump', '--password={SECRET}', '-x']' failed": "Command '['mysqldump', '--password=[redacted]', '-x']' failed",
+    f"401, message='Unauthorized', url='https://h/p?token={SECRET}'": "401, message='Unauthorized', url='https://h/p?token=[redacted]'",
+    f"DATABASE_URL=postgresql://h/db?password={SECRET}": "DATABASE_URL=postgresql://h/db?password=[redacted]",
+    f"conninfo='host=db password={SECRET} user=u'": "conninfo='host=db password=[redacted] user=u'",
+    f'body=\'{{"password": "{SECRET}"}}\'': "body='{\"password\": [redacted]}'",
+    f'password="{SECRET}\\\nmore" user=u': "password=[redacted] user=u",
+    "x-token=one a.token=two": "x-token=[redacted] a.token=[redacted]",
     "args.token: expected int, got str": "args.token: expected int, got str",
     "password authentication failed": "password authentication failed",
     "max_tokens=5 token=None token == 5": "max_tokens=5 token=None token == 5",
@@ -190,6 +197,9 @@ HEAVY = {
     "dots": "a.b" * 200_000 + "=",
     "a deep secret": '{"password": ' + "[" * 100_000 + "]" * 100_000 + "}",
     "broken": "'a': '" * 100_000,
+    "innocent names": "a=" * 300_000,
+    "quotes in quotes": "a='b=\"" * 100_000,
+    "flags": "--a-b" * 100_000,
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from pillars.errors import DatabaseTrouble
 from pillars.store import settling
 from pillars.store.borrowed import borrow
 from pillars.store.claiming import Claim
@@ -41,6 +42,17 @@ async def test_what_a_lost_claim_says_is_not_taken_for_the_claim_that_got_its_to
         assert await write(before, lost) == "lost"
         assert (await row(db, job_id))["locked_by"] == after.worker_id
         assert await write(after, claimed) == "done"
+
+
+async def test_a_gap_that_one_try_cannot_close_is_closed_by_the_next_ones(db: str) -> None:
+    """A claim has its limit, and what it has drawn until then stays drawn."""
+    await put_one(db)
+    async with hand(db) as worker:
+        worker.above = 10**10
+        await worker.session.connection.execute("set statement_timeout = '200ms'")
+        with pytest.raises(DatabaseTrouble):
+            await worker.claim()
+        assert await worker.ask("select last_value from pillars.locks_lock_token_seq") > 100
 
 
 @pytest.mark.parametrize("claim", [Hand.claim, Hand.claim_in_lanes])

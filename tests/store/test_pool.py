@@ -1,6 +1,7 @@
 """Connections: how long one waits for them, and what is left on them."""
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 
 import anyio
@@ -58,9 +59,29 @@ async def test_what_a_job_sets_on_its_connection_is_gone_for_the_next(db: str) -
         async with connection() as mine:
             await mine.execute("set statement_timeout = '123s'")
             await mine.execute("select pg_advisory_lock(42)")
+            await mine.execute("create temp table scratch (); set role pg_monitor")
         async with connection() as next_one:
+            assert await next_one.fetchval("select current_user = session_user")
+            assert await next_one.fetchval("select to_regclass('scratch')") is None
             assert await next_one.fetchval("show statement_timeout") == "0"
             assert await next_one.fetchval(ADVISORY_LOCKS) == 0
+
+
+async def test_a_commit_that_was_a_rollback_raises(db: str) -> None:
+    """Where the block has kept the error of one of its statements to itself."""
+
+    async def keep_it() -> None:
+        async with connection() as mine:
+            await write.configure(connection=mine).enqueue()
+            with suppress(asyncpg.DivisionByZeroError):
+                await mine.execute("select 1/0")
+
+    async with using(Database(db, size=1)):
+        with pytest.raises(DatabaseTrouble, match="was rolled back at its commit") as trouble:
+            await keep_it()
+        assert trouble.value.kind is Trouble.REFUSED
+        assert await ask(db, "select count(*) from pillars.jobs") == 0
+        await write.enqueue()
 
 
 async def test_a_codec_that_a_job_sets_on_its_connection_reaches_no_enqueue(db: str) -> None:

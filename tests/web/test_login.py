@@ -42,6 +42,12 @@ def add(database: Database) -> Add:
     return add
 
 
+def test_a_password_that_nobody_can_have_is_refused_before_any_work_on_its_letters() -> None:
+    """Unicode's forms of a long text take seconds, in which no thread of the process runs."""
+    long = "a" * (passwords.LONGEST + 1)
+    assert not passwords.verified(long, passwords.hashed(long))
+
+
 @pytest.fixture
 def guarded(process_with: Make, client_of: Clients) -> httpx2.AsyncClient:
     """A server with both tokens, as in production."""

@@ -1,8 +1,9 @@
 """Guessing passwords: so many tries a minute of a name and of an address, and little work for the rest."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from functools import partial
 
 import anyio
 import httpx2
@@ -14,7 +15,7 @@ from pillars.service.process import Process
 from pillars.store import accounts
 from pillars.store.database import Database
 from pillars.web.pillar import Web
-from support import ask, move_clock
+from support import ask, move_clock, until
 
 TOKEN = "operate-0123456789"
 PASSWORD = "correct horse battery"
@@ -137,6 +138,47 @@ async def test_what_was_typed_as_a_name_is_not_stored(coming_from: From, db: str
     for table in ("login_attempts", "audit"):
         text = await ask(db, f"select string_agg(row::text, ' ') from pillars.{table} row")
         assert "secret" not in text
+
+
+async def test_names_that_an_address_makes_up_fill_no_table(coming_from: From, db: str) -> None:
+    client = coming_from("10.0.0.1")
+    for number in range(30):
+        await tried(client, f"name{number}")
+    names = "select count(*) from pillars.login_attempts where subject like 'name %'"
+    assert await ask(db, names) == 20
+
+
+async def test_who_logs_in_by_a_token_under_no_name_waits_for_nobody(
+    coming_from: From, db: str
+) -> None:
+    statuses = [
+        (await tried(coming_from(f"10.0.0.{number}"), "", "wrong")).status_code
+        for number in range(6)
+    ]
+    assert statuses == [401] * 6
+    assert (await tried(coming_from("10.0.0.9"), "", TOKEN)).status_code == 303
+
+
+async def test_a_form_that_comes_slowly_holds_up_nobody_else(coming_from: From, db: str) -> None:
+    over = anyio.Event()
+    begun: list[int] = []
+
+    async def slowly() -> AsyncIterator[bytes]:
+        begun.append(1)
+        yield b"name=a"
+        await over.wait()
+        yield b"&password=b"
+
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            client = coming_from(f"10.0.1.{number}")
+            group.start_soon(
+                partial(client.post, "/dashboard/login", content=slowly(), headers=form)
+            )
+        await until(lambda: len(begun) == 3)
+        assert (await tried(coming_from("10.0.0.1"), "anybody", TOKEN)).status_code == 303
+        over.set()
 
 
 async def test_a_flood_of_guesses_fills_no_table(coming_from: From, db: str) -> None:

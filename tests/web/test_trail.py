@@ -12,11 +12,12 @@ import pytest
 from pages import end, enqueue, run
 from pillars import every, job
 from pillars.cron.syncing import sync
+from pillars.errors import DatabaseTrouble, Trouble
 from pillars.service import passwords
 from pillars.service.access import READING
 from pillars.service.process import Process
 from pillars.service.pruning import Pruner
-from pillars.store import accounts, audit
+from pillars.store import accounts, audit, listing, queues
 from pillars.store.audit import Deed
 from pillars.store.database import Database
 from pillars.web import routes
@@ -240,6 +241,29 @@ async def test_a_change_of_which_no_answer_came_is_written_down_as_unknown(
     assert (row["action"], row["target"], row["details"]) == (
         "queue.pause", "default", {"outcome": "unknown"},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["POST /api/queues/default/pause", "POST /api/queues/default/resume", "DELETE /api/jobs/JOB"],
+)
+async def test_a_change_of_which_the_answer_could_not_be_read_is_written_down(
+    guarded: httpx2.AsyncClient, db: str, rows: Rows, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    method, path = asked.replace("JOB", await enqueue(db)).split()
+    find, looks = listing.find, iter([True])
+
+    async def unread(*args: Any) -> Any:
+        if method == "DELETE" and next(looks, False):  # before the change
+            return await find(*args)
+        raise DatabaseTrouble(Trouble.BUSY, "there is no connection to be had")
+
+    monkeypatch.setattr(queues, "find", unread)
+    monkeypatch.setattr(listing, "find", unread)
+    answer = await guarded.request(method, path, headers=BEARER)
+    assert answer.status_code == 503
+    [row] = await rows()
+    assert row["details"].get("outcome") != "unknown"
 
 
 async def test_the_page_lists_the_newest_first_and_goes_on(

@@ -211,6 +211,8 @@ async def test_a_worker_is_given_no_token_twice_by_a_database_that_lost_its_last
     await put(db)
     await desk.claimer.claim_once()
     await forget_claims(db, desk.started[0].lock_token)
+    desk.claimer._fronts["async"].looked(timedelta(0))
+    desk.claimer.wake()
     await desk.claimer.claim_once()
     lost, again = desk.started
     assert again.job_id == lost.job_id

@@ -1,6 +1,6 @@
 """People: accounts, sessions, attempts to log in, and what was done."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 
@@ -10,7 +10,7 @@ class Account:
 
     name: str
     scope: str
-    password_hash: str
+    password_hash: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pillars.store.rows import Defaults, JobRow, Stats
 from pillars.web import bodies, queries
 from pillars.web.api import paths
 from pillars.web.problems import answer, enqueued, problem
-from pillars.web.trail import note
+from pillars.web.trail import done, note
 
 
 class Jobs:
@@ -48,9 +48,10 @@ class Jobs:
                 log.Event.PAYLOAD_LARGE, job_name=job.name, bytes=len(job.payload)
             )
         stored = await enqueueing.enqueue(self._database, job)
+        note(request, target=stored.job_id, name=body.name, created=stored.created)
+        done(request)
         row = await listing.find(self._pool, stored.job_id) or listing.as_stored(job, stored.job_id)
         location = f"{request.scope['path']}/{row.job_id}"
-        note(request, target=row.job_id, name=body.name, created=stored.created)
         return enqueued(row, created=stored.created, location=location)
 
     async def inspect(self, request: Request) -> Response:
@@ -60,8 +61,10 @@ class Jobs:
         """200 where the job had not begun and is cancelled now, 202 where its worker was told, 409 where it had ended."""
         before = await self._found(paths.job_id(request))
         said = await jobs.cancel(self._pool, before.job_id)
-        after = await listing.find(self._pool, before.job_id)
         note(request, outcome=said)
+        if said in {"cancelled", "requested"}:
+            done(request)
+        after = await listing.find(self._pool, before.job_id)
         match said:
             case "cancelled":
                 return answer(listing.as_json(after or replace(before, state="cancelled")))

@@ -8,6 +8,7 @@ from pillars.store import listing, queues
 from pillars.store.database import Database
 from pillars.web.api import paths
 from pillars.web.problems import answer
+from pillars.web.trail import done
 
 
 class Queues:
@@ -23,9 +24,11 @@ class Queues:
     async def pause(self, request: Request) -> Response:
         name = paths.name(request, UnknownQueue)
         await queues.pause(self._pool, name)
+        done(request)
         return answer(listing.plain(await queues.find(self._pool, name)))
 
     async def resume(self, request: Request) -> Response:
         name = paths.name(request, UnknownQueue)
         await queues.resume(self._pool, name)
+        done(request)
         return answer(listing.plain(await queues.find(self._pool, name)))

@@ -9,7 +9,7 @@ from pillars.store import listing, schedules
 from pillars.store.database import Database
 from pillars.web.api import paths
 from pillars.web.problems import HOLDER_ENDED, answer, enqueued, problem
-from pillars.web.trail import note
+from pillars.web.trail import done, note
 
 
 class Schedules:
@@ -35,11 +35,13 @@ class Schedules:
     async def pause(self, request: Request) -> Response:
         name = paths.name(request, UnknownSchedule)
         await schedules.pause(self._pool, name)
+        done(request)
         return await self._shown(name)
 
     async def resume(self, request: Request) -> Response:
         name = paths.name(request, UnknownSchedule)
         await schedules.resume(self._pool, name)
+        done(request)
         return await self._shown(name)
 
     async def _shown(self, name: str) -> Response:

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-from collections.abc import Iterable
 from datetime import timedelta
 from ipaddress import ip_network
 from urllib.parse import unquote, urlsplit
@@ -14,7 +13,6 @@ from starlette.responses import Response
 from pillars.service.access import LOOPBACK, Caller, Refusal, address
 from pillars.service.process import Process
 from pillars.store import accounts
-from pillars.store.rows import Tries
 from pillars.web.dashboard import cookie, forms
 from pillars.web.dashboard.frame import LOG_IN, Frame
 from pillars.web.dashboard.sessions import Sessions
@@ -76,8 +74,11 @@ class Entrance:
 
     async def log_in(self, request: Request) -> Response:
         """Let in, with a cookie, who knows an account's password, or a token."""
+        form = await forms.read(
+            request
+        )  # before its turn: who sends it slowly holds up nobody else
         async with self._logins.turn():
-            return await self._log_in(request)
+            return await self._log_in(request, form)
 
     async def log_out(self, request: Request) -> Response:
         asking: Caller | None = request.scope["caller"]
@@ -85,8 +86,7 @@ class Entrance:
             await self._sessions.log_out(asking, address=address(request.scope))
         return self._frame.go(self._frame.link("login"), headers=cookie.forgetting())
 
-    async def _log_in(self, request: Request) -> Response:
-        form = await forms.read(request)
+    async def _log_in(self, request: Request, form: dict[str, list[str]]) -> Response:
         name = _only(form.get("name")).strip().lower()
         place = self._place(form.get("next", []))
         if not await self._sessions.can_be():
@@ -110,15 +110,18 @@ class Entrance:
         return self._frame.go(link, headers=cookie.setting(made))
 
     async def _has_to_wait(self, name: str, came_from: str | None) -> timedelta | None:
-        """Count this try; how long to wait where there have been too many of the name, or from the address."""
-        by_name, by_address = _of_name(name), _of_address(came_from)
-        tries = await accounts.count(self._pool, [by_name, by_address])
-        over: Iterable[Tries] = (
-            tries[subject]
-            for subject, most in ((by_name, OF_A_NAME), (by_address, OF_AN_ADDRESS))
-            if tries[subject].attempts > most
-        )
-        return max((one.ends_in for one in over), default=None)
+        """Count this try; how long to wait where there have been too many from the address, or of a name that an account can have.
+
+        A name is counted only while its address may try, or names that somebody makes up would fill the table.
+        """
+        wait = await self._over(_of_address(came_from), OF_AN_ADDRESS)
+        if wait is None and accounts.NAME.fullmatch(name):
+            wait = await self._over(_of_name(name), OF_A_NAME)
+        return wait
+
+    async def _over(self, subject: str, most: int) -> timedelta | None:
+        tries = (await accounts.count(self._pool, [subject]))[subject]
+        return tries.ends_in if tries.attempts > most else None
 
     def _form(
         self,

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import anyio
 import anyio.to_thread
@@ -29,7 +29,7 @@ class Proof:
 
     account: str | None
     scope: str
-    secret: str
+    secret: str = field(repr=False)
     """The token, or the stored hash of the password."""
 
 

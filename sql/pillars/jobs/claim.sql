@@ -47,7 +47,7 @@ with places as (
     select nextval('pillars.locks_lock_token_seq') as lock_token
 ), token as materialized (
     select case when drawn.lock_token > $11::bigint then drawn.lock_token
-                else (select max(nextval('pillars.locks_lock_token_seq')) from generate_series(drawn.lock_token, $11::bigint)) end as lock_token
+                else (select max(nextval('pillars.locks_lock_token_seq')) from (select generate_series(drawn.lock_token, $11::bigint)) missing) end as lock_token
     from drawn
 ), locked as materialized (
     select job.ctid as place, job.locked_by is null and not job.parked as is_free from pillars.jobs job

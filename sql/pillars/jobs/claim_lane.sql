@@ -5,7 +5,7 @@ with drawn as materialized (
     select nextval('pillars.locks_lock_token_seq') as lock_token
 ), token as materialized (
     select case when drawn.lock_token > $9::bigint then drawn.lock_token
-                else (select max(nextval('pillars.locks_lock_token_seq')) from generate_series(drawn.lock_token, $9::bigint)) end as lock_token
+                else (select max(nextval('pillars.locks_lock_token_seq')) from (select generate_series(drawn.lock_token, $9::bigint)) missing) end as lock_token
     from drawn
 ), locked as materialized (
     select job.ctid as place from pillars.jobs job

@@ -57,7 +57,7 @@ create table pillars.jobs (
 
 comment on table pillars.jobs is 'Unfinished jobs. Running is locked_by is not null; parked rows (waiting, paused) are out of the claim''s sight.';
 comment on column pillars.jobs.job_id is 'UUIDv7, made by whoever enqueues, so that a repeat of an enqueue is recognised.';
-comment on column pillars.jobs.lock_token is 'The fence: one per claim, never repeats, null unless running.';
+comment on column pillars.jobs.lock_token is 'The fence, with locked_by: one per claim, null unless running.';
 comment on column pillars.jobs.attempt is 'Attempts begun; 1 during the first. A released or rescued one is given back.';
 comment on column pillars.jobs.max_attempts is 'Null only until the first claim of a job whose name nobody had defined.';
 comment on column pillars.jobs.timeout is 'Of one attempt. Null: the definition''s. Zero: none.';

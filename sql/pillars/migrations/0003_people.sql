@@ -41,6 +41,8 @@ create table pillars.login_attempts (
     attempts integer not null default 1
 ) with (fillfactor = 50);
 
+create index login_attempts_since on pillars.login_attempts (since);
+
 comment on table pillars.login_attempts is 'How often something was tried since a moment: logins by name (hashed: people mistype) and by address, failures that fit no account.';
 
 create table pillars.audit (
@@ -72,11 +74,11 @@ with sessions as (
 ), attempts as (
     delete from pillars.login_attempts attempt where attempt.subject in (
         select over.subject from pillars.login_attempts over where over.since < pillars.now() - interval '1 hour'
-        limit most for update skip locked)
+        order by over.since limit most for update skip locked)
     returning 1
 ), trail as (
     delete from pillars.audit entry where entry.audit_id in (
-        select oldest.audit_id from pillars.audit oldest order by oldest.audit_id limit most)
+        select oldest.audit_id from pillars.audit oldest order by oldest.audit_id limit most for update skip locked)
     and entry.at < pillars.now() - greatest(keep_audit, interval '30 days')
     returning 1
 )
