@@ -38,9 +38,8 @@ def hashed(password: str) -> str:
 
 def verified(password: str, stored: str | None) -> bool:
     """Whether this is the password; without a `stored` one it is not, after just as much work. Call it in a thread."""
-    if (
-        len(password) > LONGEST
-    ):  # nobody's: and Unicode's forms of a long text take seconds, in which no thread runs
+    # Nobody has a longer one, and Unicode's forms of a long text take seconds, in which no thread runs.
+    if len(password) > LONGEST:
         password, stored = "", None
     known = (COST, BLOCK, LANES, bytes(SALT), bytes(KEY)) if stored is None else _read(stored)
     cost, block, lanes, salt, key = known

@@ -16,7 +16,6 @@ from pillars.store.audit import Deed
 from pillars.store.database import Database
 from pillars.web.operations import Handler, Resource
 
-PATIENCE = 12.0  # seconds: a connection has five to be there, and a statement as many
 PLACE = "pillars.deed"  # of the request's scope: what a handler adds to the row
 
 
@@ -107,19 +106,19 @@ class Trail:
             details=noted.details,
         )
         # What was done is done: whoever stops waiting for the answer, and a process that ends, shall leave no gap.
+        # The pool's patience and the statement's limit bound the wait.
         with anyio.CancelScope(shield=True):
             await self._write_or_log(deed)
 
     async def _write_or_log(self, deed: Deed) -> None:
         try:
-            with anyio.fail_after(PATIENCE):
-                await audit.write(self._pool, deed)
-        except (DatabaseTrouble, TimeoutError) as trouble:
+            await audit.write(self._pool, deed)
+        except DatabaseTrouble as trouble:
             log.get("pillars.web").error(
                 log.Event.AUDIT_UNWRITTEN,
                 actor=deed.actor,
                 action=deed.action,
                 target=deed.target,
                 address=deed.address,
-                error=str(trouble) or "no answer in time",
+                error=str(trouble),
             )

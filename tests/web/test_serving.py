@@ -23,8 +23,7 @@ from pillars.web.pillar import Web
 from support import until
 
 Make = Callable[..., Process]
-GRACE = timedelta(seconds=20)
-SOON = 10.0  # seconds: whoever waits for the grace takes longer
+GRACE = timedelta(seconds=3)
 
 
 @asynccontextmanager
@@ -58,7 +57,7 @@ async def test_it_serves_and_returns_soon_after_it_is_told_to_stop() -> None:
         begun = time.monotonic()
         stopping.set()
         await stopped.wait()
-        assert time.monotonic() - begun < SOON
+        assert time.monotonic() - begun < 1
         with pytest.raises(httpx2.ConnectError):
             await client.get(url)
 
@@ -113,7 +112,7 @@ async def test_an_open_event_stream_of_theirs_does_not_hold_the_exit() -> None:
         begun = time.monotonic()
         stopping.set()
         await stopped.wait()
-        assert time.monotonic() - begun < SOON
+        assert time.monotonic() - begun < 1.5
         assert ended.is_set()
 
 
@@ -138,7 +137,7 @@ async def test_what_never_ends_is_cut_after_the_grace(caplog: pytest.LogCaptureF
         group.start_soon(ask, url)
         await begun.wait()
         stopping.set()
-        with anyio.fail_after(15):
+        with anyio.fail_after(4):
             await stopped.wait()
 
 
@@ -271,7 +270,7 @@ async def test_a_start_up_that_hangs_does_not_outlive_the_grace(process_with: Ma
         group.start_soon(Web(process, Starlette(lifespan=lifespan)).run)
         await begun.wait()
         process.stopping.set()
-        with anyio.fail_after(15):
+        with anyio.fail_after(3):
             await until(lambda: not group._tasks)  # type: ignore[attr-defined]
 
 
@@ -344,4 +343,4 @@ async def test_200_slow_clients_do_not_slow_the_others_down(process_with: Make) 
                 slow.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-a: ")
             begun = time.monotonic()
             assert (await client.get(f"{url}/api/health/live")).status_code == 200
-            assert time.monotonic() - begun < SOON
+            assert time.monotonic() - begun < 1

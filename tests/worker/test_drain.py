@@ -65,7 +65,7 @@ async def test_an_idle_worker_that_polls_seldom_stops_at_once(
     task = await started(worker)
     await until(lambda: worker.process.listening is True)
     await until(lambda: bool(asleep) and not worker.claimer._woken.is_set())
-    assert await drained(worker, task) < 15
+    assert await drained(worker, task) < 5
 
 
 async def test_what_runs_is_finished(db: str, database: Database) -> None:
@@ -98,7 +98,7 @@ async def test_what_does_not_end_in_time_is_given_back_for_others(
     handle = await forever.enqueue()
     await until(lambda: len(worker.running()) == 1)
     before = await ask(db, "select pillars.now()")
-    assert await drained(worker, task) < 15
+    assert await drained(worker, task) < 5
     stored = await row(db, handle._id)
     assert stored["locked_by"] is None
     assert (stored["attempt"], stored["crashes"]) == (0, 0)

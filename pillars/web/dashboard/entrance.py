@@ -74,9 +74,8 @@ class Entrance:
 
     async def log_in(self, request: Request) -> Response:
         """Let in, with a cookie, who knows an account's password, or a token."""
-        form = await forms.read(
-            request
-        )  # before its turn: who sends it slowly holds up nobody else
+        # Before its turn: who sends it slowly holds up nobody else.
+        form = await forms.read(request)
         async with self._logins.turn():
             return await self._log_in(request, form)
 
