@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from pillars.jobs.enqueuing import new_id
+from pillars.store.ids import new_id
 
 from .raw import copy_rows, payload
 from .server import Database

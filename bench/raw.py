@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from pillars.jobs.enqueuing import new_id
+from pillars.store.ids import new_id
 
 from .calling import Enqueue, call_apart, due_times, keep_calling, warm
 from .child import begun, done, gate, main

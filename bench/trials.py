@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from pillars.jobs.enqueuing import new_id
 from pillars.store import claiming, settling
 from pillars.store.claiming import Demand, Places
+from pillars.store.ids import new_id
 from pillars.store.inserting import ENQUEUE, parameters
 from pillars.store.pool import PLANNED_ONCE
 from pillars.store.rows import NewJob

@@ -9,10 +9,10 @@ from uuid import UUID, uuid4
 import asyncpg
 from msgspec.structs import replace
 
-from pillars.jobs.enqueuing import new_id
 from pillars.store import claiming, definitions, jobs, locks, settling
 from pillars.store.claiming import Claim, Demand, Places
 from pillars.store.definitions import Definition
+from pillars.store.ids import new_id
 from pillars.store.locks import Pulse
 from pillars.store.pool import Address
 from pillars.store.rows import Beat, Claimed, NewJob, Swept

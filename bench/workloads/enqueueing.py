@@ -76,6 +76,7 @@ ENQUEUE = Workload(
     {
         "raw, 1 client": partial(raw, clients=1),
         "pillars, 1 client": partial(pillars, clients=1),
+        "pillars, 1 client, NOTIFY off": partial(pillars, clients=1, notify=False),
         "the runtime's INSERT, 1 client": partial(bare, clients=1),
         "raw, 16 clients": partial(raw, clients=16),
         "pillars, 16 clients": partial(pillars, clients=16),

@@ -23,10 +23,11 @@ from pillars.durations import duration
 from pillars.errors import PayloadError, UnknownJob, UsageError
 from pillars.jobs import options as checked
 from pillars.jobs.definition import Job
-from pillars.jobs.enqueuing import Call, new_id
+from pillars.jobs.enqueuing import Call
 from pillars.jobs.options import Options
 from pillars.settings import Settings
 from pillars.store import enqueueing, listing, naming
+from pillars.store.ids import new_id
 from pillars.store.rows import Defaults, NewJob
 
 

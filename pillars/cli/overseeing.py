@@ -13,10 +13,10 @@ from pillars.cli.recording import record, record_after
 from pillars.cli.tables import Cell, Column
 from pillars.durations import words
 from pillars.errors import Unknown
-from pillars.jobs.enqueuing import new_id
 from pillars.jobs.options import checked_name
 from pillars.moments import age, span
 from pillars.store import listing, oversight, queues, schedules, workers
+from pillars.store.ids import new_id
 from pillars.store.pool import Pool
 from pillars.store.rows import Listed, ProcessRow, Queue
 from pillars.store.session import Executor

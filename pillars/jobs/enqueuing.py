@@ -1,8 +1,5 @@
 """Calls of jobs, and how they are stored."""
 
-import os
-import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -18,29 +15,13 @@ from pillars.jobs.handle import Handle
 from pillars.jobs.options import Options
 from pillars.store import enqueueing as store
 from pillars.store.borrowed import borrow, borrow_now
+from pillars.store.ids import new_id, new_ids
 from pillars.store.rows import Enqueued, NewJob
 
 if TYPE_CHECKING:
     from pillars.jobs.definition import Job
 
 R = TypeVar("R")
-
-_clock = threading.Lock()
-_last = 0
-
-
-def new_id() -> UUID:
-    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 12 bits that count up within one, then 62 random bits.
-
-    Ids of one process ascend in the order in which they were made.
-    """
-    global _last  # noqa: PLW0603
-    with _clock:
-        _last = max(_last + 1, (time.time_ns() // 1_000_000) << 12)
-        moment = _last
-    milliseconds, count = moment >> 12, moment & 0xFFF
-    random = int.from_bytes(os.urandom(8)) & (2**62 - 1)
-    return UUID(int=milliseconds << 80 | 7 << 76 | count << 64 | 0b10 << 62 | random)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +47,11 @@ class Call(Generic[R]):
             )
         object.__setattr__(self, "payload", encoded.decode())
 
-    def new_job(self) -> NewJob:
+    def new_job(self, job_id: UUID | None = None) -> NewJob:
         """The row to store, under an id of its own."""
         rules, options = self.job.rules, self.options
         return NewJob(
-            job_id=new_id(),
+            job_id=job_id or new_id(),
             name=self.job.name,
             queue=options.queue or rules.queue,
             payload=self.payload,
@@ -144,7 +125,7 @@ async def enqueue_many(calls: Iterable[Call[R]], *, connection: Any = None) -> l
         return []
     if any(call.connection is not None for call in listed):
         raise UsageError("enqueue_many: pass connection= to enqueue_many, not to configure()")
-    jobs = [call.new_job() for call in listed]
+    jobs = [call.new_job(job_id) for call, job_id in zip(listed, new_ids(len(listed)), strict=True)]
     if connection is None:
         stored = await store.enqueue_many(current(), jobs)
     else:

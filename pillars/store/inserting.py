@@ -8,15 +8,15 @@ import msgspec
 
 from pillars.errors import DatabaseTrouble
 from pillars.store.pool import Pool
-from pillars.store.rows import Enqueued, NewJob
+from pillars.store.rows import NewJob, Yes
 from pillars.store.statements import Nothing, Statement
 from pillars.store.trouble import was_undone
 from pillars.store.wakeups import Wakeups
 
 Answer = TypeVar("Answer")
 
-ENQUEUE = Statement("jobs/enqueue", Enqueued)
-ENQUEUE_TELLING = Statement("jobs/enqueue_telling", Enqueued)
+ENQUEUE = Statement("jobs/enqueue", Nothing)
+ENQUEUE_TELLING = Statement("jobs/enqueue_telling", Yes)
 ENQUEUE_MANY = Statement("jobs/enqueue_many", Nothing)
 
 SOON = timedelta(

@@ -13,7 +13,7 @@ from pillars.codec import MAX_PAYLOAD, checks
 from pillars.codec.strict import strictly
 from pillars.errors import PayloadError, UsageError
 from pillars.jobs import options
-from pillars.jobs.enqueuing import new_id
+from pillars.store.ids import new_id
 from pillars.store.rows import Defaults, NewJob
 from pillars.web.shapes import NAMED
 

@@ -11,11 +11,11 @@ import pytest
 from cli.said import Run
 from hostile import fill
 from pillars.cli import changing
-from pillars.jobs.enqueuing import new_id
 from pillars.service.process import Process
 from pillars.settings import load
 from pillars.store import listing, states
 from pillars.store.database import Database
+from pillars.store.ids import new_id
 from pillars.web.pillar import Web
 from support import ask, tell
 

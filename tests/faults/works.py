@@ -24,7 +24,6 @@ from pillars.errors import (
     UnknownSchedule,
     UsageError,
 )  # fmt: skip
-from pillars.jobs.enqueuing import new_id
 from pillars.service.pruning import Pruner
 from pillars.store import (
     accounts,
@@ -43,6 +42,7 @@ from pillars.store import (
     workers,
 )  # fmt: skip
 from pillars.store.claiming import Demand, Places
+from pillars.store.ids import new_id
 from pillars.store.listing import Wanted
 from pillars.store.migrate import Migration
 from pillars.store.session import Executor, Session

@@ -119,7 +119,7 @@ ENQUEUE = [
         promise=Promise.WOKEN,
         edits=edit(
             "sql/pillars/jobs/enqueue_telling.sql",
-            "pg_notify('pillars', stored.queue) is not null",
+            "pg_notify('pillars', queue) is not null",
             "true",
         ),
         tests=(ENQUEUES + "TestTimes::test_what_is_due_within_thirty_seconds_wakes_workers",),

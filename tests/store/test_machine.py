@@ -17,8 +17,8 @@ import pytest
 from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from pillars.jobs.enqueuing import new_id
 from pillars.store import redriving
+from pillars.store.ids import new_id
 from pillars.store.rows import Claimed
 from stepping import LOCK, Hand, define, hand
 from support import tell

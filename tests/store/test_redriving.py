@@ -4,9 +4,9 @@ from uuid import UUID
 import pytest
 
 from pillars.errors import DatabaseTrouble, UnknownJob
-from pillars.jobs.enqueuing import new_id
 from pillars.store import redriving, statements
 from pillars.store.database import Database
+from pillars.store.ids import new_id
 from support import ask, asking, tell, until
 
 WAITS = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())"

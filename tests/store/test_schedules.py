@@ -9,10 +9,10 @@ import pytest
 from pillars import crontab, every, job
 from pillars.cron.syncing import sync
 from pillars.errors import DefinitionError, UsageError
-from pillars.jobs.enqueuing import new_id
 from pillars.schedules import Schedule
 from pillars.store import schedules as store
 from pillars.store.database import Database
+from pillars.store.ids import new_id
 from support import ask, asking, tell
 
 

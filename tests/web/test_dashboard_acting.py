@@ -13,8 +13,8 @@ import pytest
 from pages import end, enqueue, run, words
 from pillars import every, job
 from pillars.cron.syncing import sync
-from pillars.jobs.enqueuing import new_id
 from pillars.store.database import Database
+from pillars.store.ids import new_id
 from support import ask, tell
 
 ODD = ["mail", "a/pause", "shop:eu/daily.v2", "x/../y", "pause"]

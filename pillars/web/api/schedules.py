@@ -4,9 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pillars.errors import UnknownSchedule
-from pillars.jobs.enqueuing import new_id
 from pillars.store import listing, schedules
 from pillars.store.database import Database
+from pillars.store.ids import new_id
 from pillars.web.api import paths
 from pillars.web.problems import HOLDER_ENDED, answer, enqueued, problem
 from pillars.web.trail import done, note

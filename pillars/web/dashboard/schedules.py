@@ -4,9 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pillars.errors import UnknownSchedule
-from pillars.jobs.enqueuing import new_id
 from pillars.schedules.rules import explained
 from pillars.store import schedules
+from pillars.store.ids import new_id
 from pillars.web.api import paths
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings

@@ -5,4 +5,3 @@ insert into pillars.jobs (job_id, name, queue, payload, context, priority, run_a
 select $1::uuid, $2::text, $3::text, $4::jsonb, $5::text, $6::integer, due.run_at,
        greatest(due.run_at, pillars.now()) + $9::interval, $10::integer, $11::interval, $12::text, $13::text[], $14::text
 from (select coalesce($7::timestamptz, pillars.now() + coalesce($8::interval, interval '0')) as run_at) due
-returning job_id, true as created
