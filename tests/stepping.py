@@ -110,8 +110,8 @@ class Hand:
     async def sweep(self) -> Swept:
         return await locks.sweep(self.session)
 
-    async def cancel(self, job_id: UUID) -> str:
-        return await jobs.cancel(self.session, job_id)
+    async def cancel(self, job_id: UUID, *, by: str = "a hand") -> str:
+        return await jobs.cancel(self.session, job_id, by=by)
 
     async def ask(self, sql: str, *args: Any) -> Any:
         return await self.session.connection.fetchval(sql, *args)

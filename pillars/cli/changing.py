@@ -14,7 +14,7 @@ from pillars.cli import opening, saying
 from pillars.cli.ending import DONE, FAILED, STOPPED, Misuse, arguments
 from pillars.cli.looking import filters, said
 from pillars.cli.opening import Opened
-from pillars.cli.recording import record_after
+from pillars.cli.recording import actor, record_after
 from pillars.errors import DatabaseTrouble, UnknownJob
 from pillars.jobs.handle import checked_id
 from pillars.store import jobs, listing, oversight, redriving
@@ -75,7 +75,7 @@ class Cancel:
     counted: tuple[str, ...] = ("cancelled", "requested", "left")
 
     async def one(self, executor: Executor, job_id: UUID) -> Outcome:
-        answer = await jobs.cancel(executor, job_id)
+        answer = await jobs.cancel(executor, job_id, by=actor())
         job = await listing.find(executor, job_id)
         match answer:
             case "cancelled":
@@ -87,7 +87,7 @@ class Cancel:
         raise UnknownJob.gone(job_id)
 
     async def batch(self, executor: Executor, job_ids: Sequence[UUID]) -> Counter[str]:
-        answers = Counter(await jobs.cancel_many(executor, job_ids))
+        answers = Counter(await jobs.cancel_many(executor, job_ids, by=actor()))
         return Counter(
             cancelled=answers["cancelled"],
             requested=answers["requested"],

@@ -168,6 +168,7 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
     if seen.circumstances is not None:
         yield "expires", at(seen.circumstances.expires_at)
         yield "cancel asked", at(seen.circumstances.cancel_requested_at)
+        yield "asked by", seen.circumstances.cancel_requested_by or ""
     yield "timeout", "" if job.timeout is None else words(job.timeout) if job.timeout else "none"
     yield "worker", _worker(seen)
     yield "lock token", "" if job.lock_token is None else str(job.lock_token)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pillars.errors import UsageError
 from pillars.jobs.connected import connection
+from pillars.jobs.crossing import running_loop
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -18,6 +20,17 @@ class Complete(Protocol):
     def __call__(self, result: object, connection: Any, /) -> Coroutine[Any, Any, None]: ...
 
     def now(self, result: object, connection: Any, /) -> None: ...
+
+
+class Control(Protocol):
+    """What others want of the attempt that runs."""
+
+    @property
+    def must_end(self) -> bool: ...
+
+    async def checkpoint(self) -> None: ...
+
+    def checkpoint_now(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +52,38 @@ class Context:
     deadline: datetime | None
     log: "FilteringBoundLogger"
     _complete: Complete
+    _control: Control
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this attempt is to end: somebody asked for it, its deadline has passed, its lock is lost, or its worker stops.
+
+        For a loop in a thread, which nothing can interrupt. Code on the loop is cancelled besides.
+        """
+        return self._control.must_end
+
+    def checkpoint(self) -> Coroutine[Any, Any, None]:
+        """A good moment for others: `await ctx.checkpoint()` between two pieces of work.
+
+        The loop turns, and code that is to end (see `cancelled`) ends here: raises `asyncio.CancelledError`, which `except Exception`
+        lets pass. Raises `UsageError` in a thread, where `checkpoint_now` is the way.
+        """
+        if running_loop() is None:
+            raise UsageError(
+                "ctx.checkpoint: expected a loop that awaits it, got none; in a `def` job call ctx.checkpoint_now()"
+            )
+        return self._control.checkpoint()
+
+    def checkpoint_now(self) -> None:
+        """As `checkpoint`, for a `def` job: raises `asyncio.CancelledError` where the job is to end.
+
+        Raises `UsageError` on the loop's own thread, where `await ctx.checkpoint()` is the way.
+        """
+        if running_loop() is not None:
+            raise UsageError(
+                "ctx.checkpoint_now: expected a thread of its own, got the loop's; write await ctx.checkpoint()"
+            )
+        self._control.checkpoint_now()
 
     def connection(self) -> AbstractAsyncContextManager[Any]:
         """A transaction on the jobs' own pool, as an asyncpg connection: `async with ctx.connection() as connection:`.

@@ -47,33 +47,36 @@ class Call(Generic[R]):
             )
         object.__setattr__(self, "payload", encoded.decode())
 
-    def new_job(self, job_id: UUID | None = None) -> NewJob:
+    def new_job(self) -> NewJob:
         """The row to store, under an id of its own."""
-        rules, options = self.job.rules, self.options
-        return NewJob(
-            job_id=job_id or new_id(),
-            name=self.job.name,
-            queue=options.queue or rules.queue,
-            payload=self.payload,
-            context=options.context,
-            priority=rules.priority if options.priority is None else options.priority,
-            run_at=options.run_at,
-            run_in=options.run_in,
-            expires_in=options.expires_in,
-            max_attempts=options.max_attempts or rules.max_attempts,
-            timeout=options.timeout,
-            unique_key=options.unique_key or self._unique_key(),
-            tags=list(rules.tags if options.tags is None else options.tags) or None,
-            trace=None,
-        )
+        return _row(self, new_id())
 
-    def _unique_key(self) -> str | None:
-        key = self.job.rules.unique_key
-        return (
-            checks.checked_text(key(*self.args, **self.kwargs), "unique_key")
-            if callable(key)
-            else key
-        )
+
+def _row(call: Call[Any], job_id: UUID) -> NewJob:
+    rules, options = call.job.rules, call.options
+    return NewJob(
+        job_id=job_id,
+        name=call.job.name,
+        queue=options.queue or rules.queue,
+        payload=call.payload,
+        context=options.context,
+        priority=rules.priority if options.priority is None else options.priority,
+        run_at=options.run_at,
+        run_in=options.run_in,
+        expires_in=options.expires_in,
+        max_attempts=options.max_attempts or rules.max_attempts,
+        timeout=options.timeout,
+        unique_key=options.unique_key or _unique_key(call),
+        tags=list(rules.tags if options.tags is None else options.tags) or None,
+        trace=None,
+    )
+
+
+def _unique_key(call: Call[Any]) -> str | None:
+    key = call.job.rules.unique_key
+    return (
+        checks.checked_text(key(*call.args, **call.kwargs), "unique_key") if callable(key) else key
+    )
 
 
 async def enqueue_call(call: Call[R]) -> Handle[R]:
@@ -125,7 +128,7 @@ async def enqueue_many(calls: Iterable[Call[R]], *, connection: Any = None) -> l
         return []
     if any(call.connection is not None for call in listed):
         raise UsageError("enqueue_many: pass connection= to enqueue_many, not to configure()")
-    jobs = [call.new_job(job_id) for call, job_id in zip(listed, new_ids(len(listed)), strict=True)]
+    jobs = [_row(call, job_id) for call, job_id in zip(listed, new_ids(len(listed)), strict=True)]
     if connection is None:
         stored = await store.enqueue_many(current(), jobs)
     else:

@@ -9,7 +9,7 @@ import anyio
 from pillars.durations import Duration, duration, words
 from pillars.errors import JobCancelled, JobExpired, JobFailed, UnknownJob, UsageError
 from pillars.jobs.connected import current
-from pillars.jobs.options import shown
+from pillars.jobs.options import LONGEST_TAG, checked_text, shown
 from pillars.store import jobs as store
 from pillars.store.rows import Final
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+BY_CODE = "the application's code"
 ENDINGS = {"failed": JobFailed, "cancelled": JobCancelled, "expired": JobExpired}
 
 
@@ -70,12 +71,14 @@ class Handle(Generic[R]):
             f"{self._job.name} {self._id} has not ended within {words(wait or timedelta(0))}; it goes on, and can be asked again"
         )
 
-    async def cancel(self) -> bool:
-        """End the job: at once where it is not running, else by asking its worker.
+    async def cancel(self, *, by: str | None = None) -> bool:
+        """End the job: at once where it is not running, else by asking its worker, wherever that runs.
 
+        `by` says for people who wants it to end, such as your user's name; it is told as the reason. Asked once, a job is not run again.
         Returns whether it was unfinished. Raises `UnknownJob` where there is none, `NotConnected` and `DatabaseTrouble`.
         """
-        answer = await store.cancel(current().pool, self._id)
+        asking = BY_CODE if by is None else checked_text(by, "by", longest=LONGEST_TAG)
+        answer = await store.cancel(current().pool, self._id, by=asking)
         if answer == "unknown":
             raise self._unknown()
         return answer != "final"

@@ -124,6 +124,7 @@ SPECS = (
     Spec("threads", whole(0, 1000), _constant(values.THREADS)),
     Spec("children", whole(0, 1000), _constant(values.CHILDREN)),
     Spec("drain", length(timedelta(0), _HOUR), _drain),
+    Spec("grace", length(_MOMENT, _HOUR), _constant(values.GRACE)),
     Spec("lock", length(values.LEAST_LOCK, _HOUR), _constant(values.LOCK)),
     Spec("heartbeat", length(_MOMENT, _HOUR), _heartbeat),
     Spec("poll", length(_MOMENT, _HOUR), _constant(values.POLL)),

@@ -26,6 +26,7 @@ THREADS = 8  # sync jobs share one interpreter lock
 PROCESSES = 1  # of `app worker`
 CHILDREN = 2  # each is an interpreter with the app in it, in memory
 DRAIN = timedelta(seconds=25)  # Heroku and Kubernetes kill after 30 s
+GRACE = timedelta(seconds=10)
 SHORT_DRAIN = timedelta(seconds=4)  # honcho (`app dev`) and fly.io kill after 5 s
 LOCK = timedelta(
     seconds=30
@@ -91,6 +92,8 @@ class Settings:
     threads: int
     children: int
     drain: timedelta
+    grace: timedelta
+    """How long a job's code may take to clean up once it was stopped, before what it awaits is cancelled too."""
     lock: timedelta
     heartbeat: timedelta
     poll: timedelta

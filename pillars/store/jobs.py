@@ -22,12 +22,12 @@ async def state(executor: Executor, job_id: UUID) -> str:
     return found[0].state
 
 
-async def cancel(executor: Executor, job_id: UUID) -> str:
-    """Cancel a job: "cancelled", "requested" (it runs), "final" or "unknown"."""
-    [answered] = await executor.rows(CANCEL, job_id)
+async def cancel(executor: Executor, job_id: UUID, *, by: str) -> str:
+    """Cancel a job: "cancelled", "requested" (it runs), "final" or "unknown". `by` is who asks, for people."""
+    [answered] = await executor.rows(CANCEL, job_id, by)
     return answered.answer
 
 
-async def cancel_many(executor: Executor, job_ids: Sequence[UUID]) -> list[str]:
+async def cancel_many(executor: Executor, job_ids: Sequence[UUID], *, by: str) -> list[str]:
     """Cancel jobs in one transaction; the answers of `cancel`, in the order of the ids' own. Some hundreds at a time."""
-    return [row.answer for row in await executor.rows(CANCEL_MANY, list(job_ids))]
+    return [row.answer for row in await executor.rows(CANCEL_MANY, list(job_ids), by)]

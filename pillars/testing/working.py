@@ -138,6 +138,7 @@ class Hand:
             self._jobs[claimed.name],
             threads=self._threads,
             complete=partial(Completer, self._process.worker_id),
+            grace=self._process.settings.grace.total_seconds(),
         )
         looking, running = anyio.CancelScope(), anyio.CancelScope()
         outcome: Outcome = (

@@ -56,6 +56,12 @@ def _noted(request: Request) -> Noted:
     return found
 
 
+def who(request: Request) -> str:
+    """Who asks, as the trail calls them."""
+    asking: Caller = request.scope["caller"]
+    return asking.actor
+
+
 class Trail:
     """Writes a row for each request that changed something.
 
@@ -97,9 +103,8 @@ class Trail:
         noted, named = _noted(request), request.path_params
         if not noted.changed:
             return
-        asking: Caller = request.scope["caller"]
         deed = Deed(
-            actor=asking.actor,
+            actor=who(request),
             action=noted.action or action,
             target=noted.target or named.get("job_id") or named.get("name"),
             address=address(request.scope),

@@ -50,12 +50,13 @@ class Why(Enum):
 class Attempt:
     """A claimed job while its code runs, in a task of its own.
 
-    It is stopped by asyncio's own cancellation, once for each reason: what the code awaits while it cleans up is left in peace.
+    It is stopped by asyncio's own cancellation, once for each reason: what the code awaits while it cleans up is left in peace for `grace`
+    seconds; then that is cancelled too, and so on until the code ends.
     """
 
     __slots__ = (
-        "_asked", "_asked_by", "_begun", "_complete", "_threads", "_timer", "began_at", "claimed", "completed_inside",
-        "job", "key", "task", "why",
+        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_threads", "_timer", "began_at", "claimed", "completed_inside",
+        "job", "key", "stopped_at", "task", "why",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class Attempt:
         *,
         threads: anyio.CapacityLimiter,
         complete: Callable[["Attempt"], Complete],
+        grace: float,
     ) -> None:
         self.claimed = claimed
         self.job = job
@@ -74,6 +76,9 @@ class Attempt:
         """Whether the job has ended itself in a transaction of its own."""
         self.why: Why | None = None
         """Why it was first stopped."""
+        self.stopped_at: float | None = None
+        """When that was, by the clock of `began_at`."""
+        self._grace = grace
         self._asked_by: tuple[Why, ...] = ()
         self._threads = threads
         self._complete = complete
@@ -103,11 +108,12 @@ class Attempt:
         return None if deadline_at is None else now - deadline_at
 
     def stop(self, why: Why) -> None:
-        """Cancel the job's code, once for each reason. A thread cannot be cancelled: it is left to itself only when the worker stops."""
+        """Cancel the job's code, once for each reason. A thread is asked, by `ctx.cancelled`, and left to itself only when the worker stops."""
         if why in self._asked_by:
             return
         self._asked_by += (why,)
         self.why = self.why or why
+        self.stopped_at = self.stopped_at or time.monotonic()
         if self.job.kind == "async" or why is Why.DRAIN:
             self._cancel()
 
@@ -115,6 +121,20 @@ class Attempt:
     def begun(self) -> bool:
         """Whether its code runs now."""
         return self._begun
+
+    @property
+    def must_end(self) -> bool:
+        """Whether its code is to end: it was stopped, or is past its deadline. Also for the job's own thread."""
+        return self.why is not None or (self.overdue_by(time.monotonic()) or -1.0) >= 0
+
+    async def checkpoint(self) -> None:
+        """Let the loop turn, and end the code here where it is to end."""
+        self.checkpoint_now()
+        await asyncio.sleep(0)
+
+    def checkpoint_now(self) -> None:
+        if self.must_end:
+            raise asyncio.CancelledError(self.why.value if self.why else "its deadline has passed")
 
     def heed_deadline(self) -> None:
         """Cancel the code once it is past its deadline. A thread goes on, and keeps its slot and its lock: no other attempt may overlap it."""
@@ -154,6 +174,9 @@ class Attempt:
         if self._begun and self.task is not None:
             self._asked += 1
             self.task.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_later(self._grace, self._cancel)
 
     def cancelled_itself(self, error: asyncio.CancelledError) -> Outcome:
         """Its code has cancelled the task that it runs in: an error as any other."""
@@ -165,7 +188,7 @@ class Attempt:
         """By us, or by whom its task tells: the worker, which ends, or the job's own code."""
         if self.task is not None and self.task.cancelling() > self._asked:
             raise error
-        return self._stopped() if self._asked else self._failed(error)
+        return self._stopped() if self._asked or self.must_end else self._failed(error)
 
     def _arguments(self) -> dict[str, Any]:
         kwargs = self.job.payload_codec.decode(self.claimed.payload)
@@ -201,16 +224,17 @@ class Attempt:
                 job_id=str(claimed.job_id), job_name=claimed.name, attempt=claimed.attempt
             ),
             _complete=self._complete(self),
+            _control=self,
         )
 
     def _encoded(self, returned: Any) -> str | None:
         return None if returned is None else self.job.result_codec.encode(returned).decode()
 
-    def _stopped(self) -> Outcome:
-        """The code was cancelled, or not begun: by whom?"""
+    def _stopped(self, traceback: str | None = None) -> Outcome:
+        """The code was cancelled, or not begun: by whom? `traceback` is of what it raised instead of ending quietly."""
         match self.why:
             case Why.CANCEL:
-                return Cancelled()
+                return Cancelled(traceback)
             case Why.DRAIN:
                 return Released(AFTER_DRAIN)
             case Why.LOST:
@@ -220,19 +244,17 @@ class Attempt:
 
     def _failed(self, error: BaseException) -> Outcome:
         """How an attempt ends that raised: failing must not fail, whatever the exception does when it is looked at."""
-        if self.why is not None:  # stopped, and it ended by raising something of its own
-            return self._stopped()
+        stopped = self.why is not None  # and it ended by raising something of its own
         try:
-            return self._judged(error)
+            return self._stopped(self._told(error)) if stopped else self._judged(error)
         except BaseException:  # noqa: BLE001 - such as a hostile __class__
-            return self._again(UNTELLABLE, None, None)
+            return self._stopped() if stopped else self._again(UNTELLABLE, None, None)
 
     def _judged(self, error: BaseException) -> Outcome:
         if isinstance(error, LockLost):
             return Released()
-        hide = partial(masked, also=secrets_in(self.claimed.payload))
-        said = _line(error, hide)
-        told = None if isinstance(error, PillarsError) else _traceback(self.job, error, hide)
+        said = _line(error, self._hide())
+        told = None if isinstance(error, PillarsError) else self._told(error)
         match error:
             case Discard():
                 return Failed(said, told)
@@ -242,6 +264,12 @@ class Attempt:
             case Retry():
                 return self._again(said, told, _asked(error.after))
         return self._again(said, told, None)
+
+    def _told(self, error: BaseException) -> str:
+        return _traceback(self.job, error, self._hide())
+
+    def _hide(self) -> Callable[[str], str]:
+        return partial(masked, also=secrets_in(self.claimed.payload))
 
     def _again(self, error: str, told: str | None, after: timedelta | None) -> Outcome:
         if self.claimed.attempt >= self.max_attempts:

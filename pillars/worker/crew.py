@@ -44,6 +44,7 @@ class Crew:
         self._finisher = finisher
         self._on_freed = on_freed
         self._complete = partial(Completer, process.worker_id)
+        self._grace = process.settings.grace.total_seconds()
         self._attempts: dict[Attempt, None] = {}
         """Whose code runs, in the order in which it began."""
         self._waiting: dict[str, deque[tuple[Claimed, float]]] = {
@@ -131,7 +132,9 @@ class Crew:
 
     def _begin(self, claimed: Claimed, *, came_at: float, now: float) -> None:
         job = self._jobs[claimed.name]
-        attempt = Attempt(claimed, job, threads=self._threads, complete=self._complete)
+        attempt = Attempt(
+            claimed, job, threads=self._threads, complete=self._complete, grace=self._grace
+        )
         self._attempts[attempt] = None
         self._slots.take(job.kind, claimed.queue)
         waited = (

@@ -232,8 +232,8 @@ def _record(attempt: Attempt, outcome: Outcome) -> Ended | Returned:
             return Ended(*attempt.key, "completed", keep, result)
         case Failed(error, traceback):
             return Ended(*attempt.key, "failed", keep, error=error, traceback=traceback)
-        case Cancelled(error):
-            return Ended(*attempt.key, "cancelled", keep, error=error)
+        case Cancelled(traceback):  # who asked is told by the row
+            return Ended(*attempt.key, "cancelled", keep, traceback=traceback)
         case Retried(wait, error, traceback):
             return Returned(
                 *attempt.key,

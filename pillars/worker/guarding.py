@@ -115,9 +115,16 @@ class Guard:
         seconds = limit.total_seconds()
         return [one for one in self._attempts() if (one.overdue_by(now) or 0.0) > seconds]
 
+    def _should_have_ended(self) -> list[Attempt]:
+        """The attempts whose code runs on although it was stopped, or its deadline has passed, long enough ago to have cleaned up."""
+        settings = self._process.settings
+        latest = time.monotonic() - settings.grace.total_seconds()
+        stopped = [one for one in self._attempts() if one.stopped_at and one.stopped_at < latest]
+        return [*self._overdue(settings.fence_grace), *stopped]
+
     def _tell_overdue(self) -> None:
-        """A line for each attempt that its deadline has not ended: a thread, or code that swallows its cancellation."""
-        overdue = {one.key: one for one in self._overdue(self._process.settings.fence_grace)}
+        """A line for each attempt that its deadline, or whoever wanted its end, has not ended: a thread, or code that swallows its cancellation."""
+        overdue = {one.key: one for one in self._should_have_ended()}
         for key in overdue.keys() - self._told:
             claimed = overdue[key].claimed
             log.get("pillars.worker").warning(

@@ -33,9 +33,9 @@ class Snoozed(Struct, frozen=True, gc=False):
 
 
 class Cancelled(Struct, frozen=True, gc=False):
-    """The job's end was asked for."""
+    """The job's end was asked for; `traceback` is of what its code raised on its way out."""
 
-    error: str | None = None
+    traceback: str | None = None
 
 
 class Released(Struct, frozen=True, gc=False):

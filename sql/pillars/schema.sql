@@ -44,17 +44,20 @@ begin
         execute format('analyze (skip_locked) pillars.%I (job_id)', grown);
     end loop;
 end $$;
-CREATE FUNCTION pillars.cancel(job_id uuid) RETURNS text
+CREATE FUNCTION pillars.cancel(job_id uuid, asked_by text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     job pillars.jobs;
+    asking text := left(coalesce(nullif(btrim(asked_by), ''), 'the role ' || session_user), 200);
 begin
     for look in 1..2 loop
         select * into job from pillars.jobs held where held.job_id = cancel.job_id for update;
         if found and job.locked_by is not null then
-            update pillars.jobs held set cancel_requested_at = coalesce(held.cancel_requested_at, pillars.now())
+            update pillars.jobs held
+            set cancel_requested_at = coalesce(held.cancel_requested_at, pillars.now()),
+                cancel_requested_by = case when held.cancel_requested_at is null then asking else held.cancel_requested_by end
             where held.job_id = cancel.job_id;
             perform pg_notify(pillars.own_channel(job.locked_by), cancel.job_id::text);
             return 'requested';
@@ -63,6 +66,7 @@ begin
             if to_regclass('pillars.finished_ended_' || to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD')) is null then
                 perform pillars.make_days(); -- no worker has swept for days
             end if;
+            job.cancel_requested_by := coalesce(job.cancel_requested_by, asking);
             insert into pillars.finished_jobs
             select final.* from pillars.ended(job, 'cancelled', job.last_error) final where pillars.kept(job.name);
             return 'cancelled';
@@ -74,7 +78,54 @@ begin
     end loop;
     return 'unknown';
 end $$;
-COMMENT ON FUNCTION pillars.cancel(job_id uuid) IS 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
+COMMENT ON FUNCTION pillars.cancel(job_id uuid, asked_by text) IS 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
+CREATE FUNCTION pillars.now() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN now();
+CREATE TABLE pillars.jobs (
+    job_id uuid NOT NULL,
+    queue text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    payload pillars.arguments DEFAULT '{}'::jsonb NOT NULL,
+    context text,
+    priority integer DEFAULT 0 NOT NULL,
+    run_at pillars.moment DEFAULT pillars.now() NOT NULL,
+    created_at pillars.moment DEFAULT pillars.now() NOT NULL,
+    locked_at pillars.moment,
+    deadline_at pillars.moment,
+    lock_token bigint,
+    locked_by uuid,
+    attempt pillars.counter DEFAULT 0 NOT NULL,
+    max_attempts pillars.tries,
+    crashes pillars.counter DEFAULT 0 NOT NULL,
+    parked boolean DEFAULT false NOT NULL,
+    expires_at pillars.moment,
+    timeout pillars.length,
+    unique_key text COLLATE pg_catalog."C",
+    tags text[],
+    parent_id uuid,
+    cancel_requested_at pillars.moment,
+    cancel_requested_by text,
+    paused_at pillars.moment,
+    waiting_for text COLLATE pg_catalog."C",
+    last_error text,
+    trace text,
+    CONSTRAINT jobs_held_by_a_token CHECK (((locked_by IS NULL) = (lock_token IS NULL)))
+)
+WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.05');
+COMMENT ON TABLE pillars.jobs IS 'Unfinished jobs. Running is locked_by is not null; parked rows (waiting, paused) are out of the claim''s sight.';
+COMMENT ON COLUMN pillars.jobs.job_id IS 'UUIDv7, made by whoever enqueues, so that a repeat of an enqueue is recognised.';
+COMMENT ON COLUMN pillars.jobs.lock_token IS 'The fence, with locked_by: one per claim, null unless running.';
+COMMENT ON COLUMN pillars.jobs.attempt IS 'Attempts begun; 1 during the first. A released or rescued one is given back.';
+COMMENT ON COLUMN pillars.jobs.max_attempts IS 'Null only until the first claim of a job whose name nobody had defined.';
+COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends expired. Null again once its code was started.';
+COMMENT ON COLUMN pillars.jobs.timeout IS 'Of one attempt. Null: the definition''s. Zero: none.';
+COMMENT ON COLUMN pillars.jobs.unique_key IS 'At most one unfinished job holds it; hashed over 200 bytes.';
+COMMENT ON COLUMN pillars.jobs.cancel_requested_by IS 'Who asked first; the reason that the ended job bears.';
+COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
+CREATE FUNCTION pillars.cancelled_by(job pillars.jobs) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN ('cancelled by '::text || (job).cancel_requested_by);
 CREATE FUNCTION pillars.complete(job_id uuid, lock_token bigint, worker_id uuid, keep text, result jsonb) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -157,9 +208,6 @@ begin
         return next day;
     end if;
 end $$;
-CREATE FUNCTION pillars.now() RETURNS timestamp with time zone
-    LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN now();
 CREATE TABLE pillars.finished_jobs (
     job_id uuid NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
@@ -188,48 +236,9 @@ PARTITION BY LIST (state);
 COMMENT ON TABLE pillars.finished_jobs IS 'One row per final job, partitioned by state (completed, the rest) and then by UTC day of finished_at.';
 COMMENT ON COLUMN pillars.finished_jobs.lock_token IS 'The claim that ended it, by which a repeated finish recognises itself.';
 COMMENT ON COLUMN pillars.finished_jobs.started_at IS 'When the last attempt was claimed.';
-CREATE TABLE pillars.jobs (
-    job_id uuid NOT NULL,
-    queue text NOT NULL COLLATE pg_catalog."C",
-    name text NOT NULL COLLATE pg_catalog."C",
-    payload pillars.arguments DEFAULT '{}'::jsonb NOT NULL,
-    context text,
-    priority integer DEFAULT 0 NOT NULL,
-    run_at pillars.moment DEFAULT pillars.now() NOT NULL,
-    created_at pillars.moment DEFAULT pillars.now() NOT NULL,
-    locked_at pillars.moment,
-    deadline_at pillars.moment,
-    lock_token bigint,
-    locked_by uuid,
-    attempt pillars.counter DEFAULT 0 NOT NULL,
-    max_attempts pillars.tries,
-    crashes pillars.counter DEFAULT 0 NOT NULL,
-    parked boolean DEFAULT false NOT NULL,
-    expires_at pillars.moment,
-    timeout pillars.length,
-    unique_key text COLLATE pg_catalog."C",
-    tags text[],
-    parent_id uuid,
-    cancel_requested_at pillars.moment,
-    paused_at pillars.moment,
-    waiting_for text COLLATE pg_catalog."C",
-    last_error text,
-    trace text,
-    CONSTRAINT jobs_held_by_a_token CHECK (((locked_by IS NULL) = (lock_token IS NULL)))
-)
-WITH (fillfactor='50', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', autovacuum_analyze_scale_factor='0.05');
-COMMENT ON TABLE pillars.jobs IS 'Unfinished jobs. Running is locked_by is not null; parked rows (waiting, paused) are out of the claim''s sight.';
-COMMENT ON COLUMN pillars.jobs.job_id IS 'UUIDv7, made by whoever enqueues, so that a repeat of an enqueue is recognised.';
-COMMENT ON COLUMN pillars.jobs.lock_token IS 'The fence, with locked_by: one per claim, null unless running.';
-COMMENT ON COLUMN pillars.jobs.attempt IS 'Attempts begun; 1 during the first. A released or rescued one is given back.';
-COMMENT ON COLUMN pillars.jobs.max_attempts IS 'Null only until the first claim of a job whose name nobody had defined.';
-COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends expired. Null again once its code was started.';
-COMMENT ON COLUMN pillars.jobs.timeout IS 'Of one attempt. Null: the definition''s. Zero: none.';
-COMMENT ON COLUMN pillars.jobs.unique_key IS 'At most one unfinished job holds it; hashed over 200 bytes.';
-COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
 CREATE FUNCTION pillars.ended(job pillars.jobs, state text, reason text, crashed integer DEFAULT 0) RETURNS pillars.finished_jobs
     LANGUAGE sql STABLE
-    RETURN ROW((job).job_id, (job).name, (job).queue, (job).priority, state, ((job).payload)::jsonb, (job).context, NULL::jsonb, reason, ((job).attempt)::integer, ((job).max_attempts)::integer, (((job).crashes)::integer + crashed), (job).lock_token, ((job).created_at)::timestamp with time zone, ((job).locked_at)::timestamp with time zone, pillars.now(), (job).parent_id, (job).tags, (job).trace, (job).unique_key, ((job).timeout)::interval)::pillars.finished_jobs;
+    RETURN ROW((job).job_id, (job).name, (job).queue, (job).priority, state, ((job).payload)::jsonb, (job).context, NULL::jsonb, COALESCE(CASE WHEN (state = 'cancelled'::text) THEN pillars.cancelled_by(job) ELSE NULL::text END, reason), ((job).attempt)::integer, ((job).max_attempts)::integer, (((job).crashes)::integer + crashed), (job).lock_token, ((job).created_at)::timestamp with time zone, ((job).locked_at)::timestamp with time zone, pillars.now(), (job).parent_id, (job).tags, (job).trace, (job).unique_key, ((job).timeout)::interval)::pillars.finished_jobs;
 CREATE FUNCTION pillars.ended_as(job_id uuid, lock_token bigint) RETURNS text
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'

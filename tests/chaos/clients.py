@@ -104,4 +104,4 @@ class Clients:
     async def _cancel(self, job_id: str) -> None:
         self.cancels[job_id] = "no answer"
         with suppress(DatabaseTrouble):
-            self.cancels[job_id] = await jobs.cancel(current().pool, UUID(job_id))
+            self.cancels[job_id] = await jobs.cancel(current().pool, UUID(job_id), by="chaos")

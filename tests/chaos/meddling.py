@@ -170,7 +170,9 @@ class Meddling:
         left_out = set() if chance.random() < DARING else self._kept
         recent = [one.job_id for one in self.asked[-RECENT:] if one.job_id not in left_out]
         job_ids = sorted(self._some(chance, recent))
-        for job_id, answer in zip(job_ids, await jobs.cancel_many(pool, job_ids), strict=True):
+        for job_id, answer in zip(
+            job_ids, await jobs.cancel_many(pool, job_ids, by="chaos"), strict=True
+        ):
             if self.cancels.get(str(job_id)) not in {"cancelled", "unknown"}:
                 self.cancels[str(job_id)] = answer
         return len(job_ids)

@@ -11,6 +11,7 @@ import pytest
 from cli.said import Run
 from hostile import fill
 from pillars.cli import changing
+from pillars.cli.recording import actor
 from pillars.service.process import Process
 from pillars.settings import load
 from pillars.store import listing, states
@@ -306,7 +307,7 @@ async def test_in_bulk_running_jobs_are_asked(app: Run, db: str) -> None:
     await add(db, running=True)
     said = await app("jobs", "cancel", "--state", "running", "--yes")
     assert said.err == "0 cancelled, 1 asked to stop\n"
-    assert await ask(db, "select cancel_requested_at is not null from pillars.jobs")
+    assert await ask(db, "select cancel_requested_by from pillars.jobs") == actor()
 
 
 async def test_nothing_changes_in_bulk_without_a_yes(app: Run, db: str) -> None:

@@ -497,7 +497,7 @@ async def many_cancelled(w: World) -> None:
     for handle in handles:
         w.cancels[handle.job_id] = "no answer"
     ids = [handle._id for handle in handles]
-    await w.insists(lambda: jobs.cancel_many(w.database.pool, ids))
+    await w.insists(lambda: jobs.cancel_many(w.database.pool, ids, by="a fault"))
 
 
 @people("jobs/redrive")

@@ -309,7 +309,7 @@ class World:
 
         async def ask() -> str:
             self.cancels.setdefault(str(job_id), "no answer")
-            answer = await store.cancel(self.database.pool, job_id)
+            answer = await store.cancel(self.database.pool, job_id, by="a fault")
             self.cancels[str(job_id)] = answer
             return answer
 

@@ -260,6 +260,28 @@ ENQUEUE = [
         tests=(CANCELS + "test_a_running_job_is_asked_to_end_and_its_worker_is_told",),
     ),
     Mutant(
+        name="cancel-bears-the-last-word",
+        without="Who asked first for the end of a job stands in it.",
+        promise=Promise.TRACED,
+        edits=edit(
+            FUNCTIONS,
+            "case when held.cancel_requested_at is null then asking else held.cancel_requested_by end",
+            "asking",
+        ),
+        tests=(CANCELS + "test_the_end_bears_who_asked_for_it_first",),
+    ),
+    Mutant(
+        name="cancelled-by-nobody",
+        without="A job that ends at somebody's word says whose it was.",
+        promise=Promise.TRACED,
+        edits=edit(
+            "sql/pillars/jobs/finish.sql",
+            "case when outcome.state = 'cancelled' then pillars.cancelled_by(job) end",
+            "null",
+        ),
+        tests=(CANCELS + "test_the_end_bears_who_asked_for_it_first",),
+    ),
+    Mutant(
         name="cancel-tells-nobody",
         without="The worker of a job that is asked to end is told.",
         promise=Promise.ENDED,

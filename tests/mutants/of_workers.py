@@ -23,6 +23,44 @@ ATTEMPT = "tests/worker/test_attempts.py::"
 
 WORKER = [
     Mutant(
+        name="cleanup-without-end",
+        without="Cleanup that lasts for longer than its grace is cancelled too.",
+        promise=Promise.ENDED,
+        edits=edit(
+            ATTEMPTS,
+            "            self._timer = asyncio.get_running_loop().call_later(self._grace, self._cancel)\n",
+            "",
+        ),
+        tests=(ATTEMPT + "TestStopping::test_what_cleans_up_for_too_long_is_cancelled_too",),
+    ),
+    Mutant(
+        name="threads-are-not-told",
+        without="A thread that looks ends where its end was asked for.",
+        promise=Promise.ENDED,
+        edits=edit(
+            ATTEMPTS,
+            "return self.why is not None or (self.overdue_by(time.monotonic()) or -1.0) >= 0",
+            "return (self.overdue_by(time.monotonic()) or -1.0) >= 0",
+        ),
+        tests=(
+            ATTEMPT + "TestStopping::test_code_that_swallowed_its_end_ends_at_its_next_checkpoint",
+        ),
+    ),
+    Mutant(
+        name="threads-know-no-deadline",
+        without="A thread that looks ends at its deadline.",
+        promise=Promise.ENDED,
+        edits=edit(
+            ATTEMPTS,
+            "return self.why is not None or (self.overdue_by(time.monotonic()) or -1.0) >= 0",
+            "return self.why is not None",
+        ),
+        tests=(
+            ATTEMPT
+            + "TestStopping::test_a_thread_that_looks_ends_at_its_deadline_and_is_tried_again",
+        ),
+    ),
+    Mutant(
         name="trust-from-the-claims-answer",
         without="Trust in a claim counts from before it was asked for.",
         promise=Promise.STOPPED,

@@ -50,6 +50,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         "threads": 8,
         "children": 2,
         "drain": seconds(4),
+        "grace": seconds(10),
         "lock": seconds(30),
         "heartbeat": seconds(10),
         "poll": seconds(1),

@@ -19,7 +19,7 @@ from stepping import (
     put_one,
     row,
 )
-from support import ask, move_clock, until
+from support import ask, asking, move_clock, until
 
 SECOND = timedelta(seconds=1)
 
@@ -58,6 +58,55 @@ async def test_a_running_job_is_asked_to_end_and_its_worker_is_told(db: str) -> 
         assert (await row(db, job.job_id))["cancel_requested_at"] == first
         assert await worker.finish(job, state="cancelled") == ["done"]
     assert (await final(db, job.job_id))["state"] == "cancelled"
+
+
+BY = "select pillars.cancel($1, $2)"
+
+
+async def test_the_end_bears_who_asked_for_it_first(db: str) -> None:
+    ready, ended, put_back, rescued = [await put_one(db) for _ in range(4)]
+    await ask(db, BY, ready, "ada")
+    async with hands(db) as (worker, other):
+        first, second = await worker.take(2)
+        [third] = await other.take()
+        for job in (first, second, third):
+            assert await ask(db, BY, job.job_id, "ada") == "requested"
+            assert await ask(db, BY, job.job_id, "bob") == "requested"
+        assert await worker.finish(first, state="cancelled") == ["done"]
+        assert await worker.put_back(second, outcome="retried", error="no") == ["done"]
+        await move_clock(db, EXPIRED)
+        await worker.sweep()
+    for job_id in (ready, ended, put_back, rescued):
+        assert (await final(db, job_id))["last_error"] == "cancelled by ada"
+    async with asking(db) as connection:
+        noted = await connection.fetch("select job_id, error from pillars.attempts")
+    assert {row["job_id"]: row["error"] for row in noted} == {
+        ended: "cancelled by ada", put_back: "no", rescued: "the worker died holding the job",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("by", [None, "", "  "])
+async def test_who_does_not_say_is_told_by_role(db: str, by: str | None) -> None:
+    job_id = await put_one(db)
+    await ask(db, BY, job_id, by)
+    role = await ask(db, "select session_user")
+    assert (await final(db, job_id))["last_error"] == f"cancelled by the role {role}"
+
+
+async def test_who_says_much_is_cut(db: str) -> None:
+    job_id = await put_one(db)
+    await ask(db, BY, job_id, "n" * 5000)
+    assert (await final(db, job_id))["last_error"] == "cancelled by " + "n" * 200
+
+
+async def test_a_job_that_completes_all_the_same_bears_no_such_reason(db: str) -> None:
+    job_id = await put_one(db)
+    async with hand(db) as worker:
+        [job] = await worker.take()
+        await ask(db, BY, job_id, "ada")
+        assert await worker.finish(job) == ["done"]
+    ended = await final(db, job_id)
+    assert (ended["state"], ended["last_error"]) == ("completed", None)
 
 
 async def test_a_cancel_that_is_rolled_back_leaves_no_trace_and_tells_nobody(db: str) -> None:

@@ -311,7 +311,7 @@ async def test_a_job_whose_end_was_asked_for_ends_instead_of_going_back(
         assert await worker.put_back(job, outcome=outcome, again=True) == ["done"], "of a repeat"
     assert await places_of(db, job_id) == (0, 1)
     stored = await final(db, job_id)
-    assert (stored["state"], stored["last_error"]) == ("cancelled", "no")
+    assert (stored["state"], stored["last_error"]) == ("cancelled", "cancelled by a hand")
     assert stored["lock_token"] == job.lock_token
     assert await ask(db, "select outcome from pillars.attempts") == "cancelled"
     assert await locked_tokens(db) == []

@@ -96,7 +96,8 @@ async def test_the_end_of_a_running_job_is_asked_for_with_202(
     await run(db, job_id)
     response = await client.delete(f"/api/jobs/{job_id}")
     assert (response.status_code, response.json()["state"]) == (202, "running")
-    assert await ask(db, "select cancel_requested_at from pillars.jobs where job_id = $1", job_id)
+    asked = "select cancel_requested_by from pillars.jobs where job_id = $1"
+    assert await ask(db, asked, job_id) == "loopback"
 
 
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled", "expired"])

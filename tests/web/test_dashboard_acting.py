@@ -111,8 +111,10 @@ async def test_selected_jobs_are_cancelled_or_asked_to_stop(
     said = "1 job cancelled, 1 running asked to stop, 1 had ended before."
     assert await told(client, answer) == said
     assert [await state(db, one) for one in (ready, failed)] == ["cancelled", "failed"]
-    asked = "select cancel_requested_at from pillars.jobs where job_id = $1"
-    assert await ask(db, asked, UUID(running))
+    asked = "select cancel_requested_by from pillars.jobs where job_id = $1"
+    assert await ask(db, asked, UUID(running)) == "loopback"
+    why = "select last_error from pillars.finished_jobs where job_id = $1"
+    assert await ask(db, why, UUID(ready)) == "cancelled by loopback"
 
 
 async def test_a_form_without_a_selection_says_so_and_changes_nothing(

@@ -31,6 +31,7 @@ from support import until
 
 NOW = datetime.now(UTC)
 SECOND = timedelta(seconds=1)
+LOOKS = 10_000  # that a thread takes, a millisecond apart, before it gives up
 
 
 class HostileError(Exception):
@@ -164,7 +165,12 @@ async def cleaning() -> None:
 
 
 def attempt_of(
-    job: Job[..., Any], payload: str = "{}", *, timeout: timedelta | None = None, **claimed: Any
+    job: Job[..., Any],
+    payload: str = "{}",
+    *,
+    timeout: timedelta | None = None,
+    grace: float = 10,
+    **claimed: Any,
 ) -> Attempt:
     fields: dict[str, Any] = {
         "job_id": uuid4(), "lock_token": 1, "name": job.name, "queue": "default", "priority": 0,
@@ -173,7 +179,7 @@ def attempt_of(
     }  # fmt: skip
     return Attempt(
         Claimed(**{**fields, **claimed}), job, threads=anyio.CapacityLimiter(1),
-        complete=partial(Completer, uuid4()),
+        complete=partial(Completer, uuid4()), grace=grace,
     )  # fmt: skip
 
 
@@ -181,6 +187,21 @@ async def outcome_of(job: Job[..., Any], payload: str = "{}", **claimed: Any) ->
     attempt = attempt_of(job, payload, **claimed)
     running = asyncio.create_task(attempt.run())
     attempt.heed_deadline()
+    return await running
+
+
+async def stopped_while_raising(error: BaseException) -> Outcome:
+    @job(name="broken.cleanup")
+    async def broken_cleanup() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise error
+
+    attempt = attempt_of(broken_cleanup)
+    running = asyncio.create_task(attempt.run())
+    await asyncio.sleep(0)
+    attempt.stop(Why.CANCEL)
     return await running
 
 
@@ -403,7 +424,8 @@ class TestStopping:
         running = asyncio.create_task(attempt.run())
         await asyncio.sleep(0)
         attempt.stop(why)
-        assert await running == outcome
+        ended = await running
+        assert (Cancelled() if isinstance(ended, Cancelled) else ended) == outcome
 
     async def test_the_first_reason_counts(self) -> None:
         attempt = attempt_of(forever)
@@ -445,6 +467,110 @@ class TestStopping:
         attempt.stop(Why.DRAIN)
         assert await running == Released(AFTER_DRAIN)
         release.set()
+
+    async def test_what_cleans_up_for_too_long_is_cancelled_too(self) -> None:
+        steps: list[str] = []
+
+        @job(name="slow.to.leave")
+        async def slow_to_leave() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                steps.append("cleans up")
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+                steps.append("cleans up for longer")
+                await asyncio.Event().wait()
+
+        attempt = attempt_of(slow_to_leave, grace=0.01)
+        running = asyncio.create_task(attempt.run())
+        await asyncio.sleep(0)
+        attempt.stop(Why.CANCEL)
+        assert await running == Cancelled()
+        assert steps == ["cleans up", "cleans up for longer"]
+        assert running.cancelling() == 0
+
+    @pytest.mark.parametrize("what", RAISES)
+    async def test_whatever_is_raised_on_the_way_out_the_end_is_what_was_asked_for(
+        self, what: str
+    ) -> None:
+        outcome = await stopped_while_raising(RAISES[what])
+        assert isinstance(outcome, Cancelled)
+
+    async def test_what_is_raised_on_the_way_out_is_told_beside_the_end(self) -> None:
+        outcome = await stopped_while_raising(ValueError("the file is gone"))
+        assert isinstance(outcome, Cancelled)
+        assert "ValueError: the file is gone" in (outcome.traceback or "")
+
+    async def test_a_thread_that_looks_ends_where_its_end_was_asked_for(self) -> None:
+        began, seen = asyncio.Event(), list[bool]()
+        loop = asyncio.get_running_loop()
+
+        @job(name="looks")
+        def looks(ctx: Context) -> None:
+            seen.append(ctx.cancelled)
+            ctx.checkpoint_now()
+            loop.call_soon_threadsafe(began.set)
+            for _ in range(LOOKS):
+                if ctx.cancelled:
+                    break
+                time.sleep(0.001)
+            seen.append(ctx.cancelled)
+            ctx.checkpoint_now()
+            seen.append(False)
+
+        attempt = attempt_of(looks)
+        running = asyncio.create_task(attempt.run())
+        await began.wait()
+        attempt.stop(Why.CANCEL)
+        assert await running == Cancelled()
+        assert seen == [False, True]
+
+    async def test_a_thread_that_looks_ends_at_its_deadline_and_is_tried_again(self) -> None:
+        @job(name="looks.late")
+        def looks_late(ctx: Context) -> None:
+            for _ in range(LOOKS):
+                ctx.checkpoint_now()
+                time.sleep(0.001)
+
+        outcome = await outcome_of(looks_late, timeout=timedelta(milliseconds=20))
+        assert isinstance(outcome, Retried)
+        assert outcome.error == "TimeoutError: not done within 20ms"
+
+    async def test_code_that_swallowed_its_end_ends_at_its_next_checkpoint(self) -> None:
+        began = asyncio.Event()
+
+        @job(name="swallows")
+        async def swallows(ctx: Context) -> str:
+            await ctx.checkpoint()
+            began.set()
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            await ctx.checkpoint()
+            return "went on"
+
+        attempt = attempt_of(swallows)
+        running = asyncio.create_task(attempt.run())
+        await began.wait()
+        attempt.stop(Why.CANCEL)
+        assert await running == Cancelled()
+
+    async def test_each_kind_of_job_has_its_own_checkpoint(self) -> None:
+        @job(name="wrong.on.the.loop")
+        async def on_the_loop(ctx: Context) -> None:
+            ctx.checkpoint_now()
+
+        @job(name="wrong.in.a.thread")
+        def in_a_thread(ctx: Context) -> None:
+            ctx.checkpoint()  # type: ignore[unused-coroutine]
+
+        for wrong, instead in [
+            (on_the_loop, "write await ctx.checkpoint()"),
+            (in_a_thread, "call ctx.checkpoint_now()"),
+        ]:
+            outcome = await outcome_of(wrong)
+            assert isinstance(outcome, Retried)
+            assert instead in outcome.error
 
     async def test_the_workers_own_cancellation_travels(self) -> None:
         running = asyncio.create_task(attempt_of(forever).run())

@@ -17,7 +17,7 @@ from pillars import job
 from pillars.service.process import Process
 from pillars.store.database import Database
 from pillars.store.rows import Claimed
-from pillars.worker.attempts import Attempt
+from pillars.worker.attempts import Attempt, Why
 from pillars.worker.completing import Completer
 from pillars.worker.guarding import Guard
 from pillars.worker.holdings import Holdings, counted_clock
@@ -68,7 +68,11 @@ def attempt(run: Callable[[], Any] | None = None, *, overdue: float | None = Non
     )  # fmt: skip
 
     return Attempt(
-        claimed, guarded, threads=anyio.CapacityLimiter(1), complete=partial(Completer, uuid4())
+        claimed,
+        guarded,
+        threads=anyio.CapacityLimiter(1),
+        complete=partial(Completer, uuid4()),
+        grace=10,
     )
 
 
@@ -159,6 +163,19 @@ async def test_jobs_that_ended_in_time_save_the_process(desk: Desk) -> None:
     desk.holdings.ended(key)
     desk.guard.watch_once()
     assert desk.ended == []
+
+
+async def test_an_attempt_that_does_not_heed_its_end_is_told_once(desk: Desk) -> None:
+    deaf, heeding, running = attempt(), attempt(), attempt()
+    for one, ago in [(deaf, 11), (heeding, 9)]:
+        one.stop(Why.CANCEL)
+        one.stopped_at = time.monotonic() - ago
+    desk.attempts = [deaf, heeding, running]
+    with capture_logs() as lines:
+        desk.guard.watch_once()
+        desk.guard.watch_once()
+    told = [line["job_id"] for line in lines if line["event"] == "job.overdue"]
+    assert told == [str(deaf.claimed.job_id)]
 
 
 async def test_a_worker_all_of_whose_slots_are_overdue_ends(desk: Desk) -> None:

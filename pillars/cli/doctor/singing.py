@@ -71,7 +71,7 @@ async def _silent(
     """Why it did not come back; it is cancelled first, so that it never will."""
     row = await listing.find(database.pool, _id(handle))
     waits = await diagnosis.waiting(database.pool, longer_than=AT_ONCE)
-    await handle.cancel()
+    await handle.cancel(by="app doctor")
     evidence = f"{canary.name} in queue {queue} did not come back within {words(patience)}"
     if row is not None and row.state == "running":
         return fail(f"{evidence}: it runs", fix="the worker's loop is blocked: see its log")

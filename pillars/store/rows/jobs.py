@@ -159,6 +159,7 @@ class Circumstances:
     expires_at: datetime | None
     paused_at: datetime | None
     cancel_requested_at: datetime | None
+    cancel_requested_by: str | None
     queue_paused_at: datetime | None
     defined: bool
     host: str | None

@@ -19,7 +19,7 @@ from pillars.store.rows import Defaults, JobRow, Stats
 from pillars.web import bodies, queries
 from pillars.web.api import paths
 from pillars.web.problems import answer, enqueued, problem
-from pillars.web.trail import done, note
+from pillars.web.trail import done, note, who
 
 
 class Jobs:
@@ -60,7 +60,7 @@ class Jobs:
     async def cancel(self, request: Request) -> Response:
         """200 where the job had not begun and is cancelled now, 202 where its worker was told, 409 where it had ended."""
         before = await self._found(paths.job_id(request))
-        said = await jobs.cancel(self._pool, before.job_id)
+        said = await jobs.cancel(self._pool, before.job_id, by=who(request))
         note(request, outcome=said)
         if said in {"cancelled", "requested"}:
             done(request)

@@ -19,7 +19,7 @@ from pillars.web.dashboard import again
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
 from pillars.web.problems import Said
-from pillars.web.trail import note
+from pillars.web.trail import note, who
 
 NEWEST_ATTEMPTS = 20
 LONGEST = 100_000  # characters of a payload, a result, a traceback; the API has all of it
@@ -93,7 +93,7 @@ class JobPage:
 
     async def cancel(self, request: Request) -> Response:
         job_id = paths.job_id(request)
-        outcome = await jobs.cancel(self._pool, job_id)
+        outcome = await jobs.cancel(self._pool, job_id, by=who(request))
         note(request, outcome=outcome)
         match outcome:
             case "cancelled":
@@ -117,7 +117,8 @@ class JobPage:
         if waits is not None or known is None:
             return waits
         if known.cancel_requested_at is not None:
-            return f"its end was asked for {age(known.cancel_requested_at, seen.now)}"
+            asked = age(known.cancel_requested_at, seen.now)
+            return f"its end was asked for {asked} by {known.cancel_requested_by}"
         if job.state == "scheduled" and job.attempt:
             return f"its next attempt is due {age(job.run_at, seen.now)}"
         if job.state == "ready":

@@ -19,7 +19,7 @@ from pillars.web.api import paths
 from pillars.web.dashboard import forms, notices
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
-from pillars.web.trail import note, nothing_done
+from pillars.web.trail import note, nothing_done, who
 
 MOST_SELECTED = queries.MOST
 
@@ -79,7 +79,7 @@ class JobsPage:
                 became = await self._retry(job_ids)
             case ["cancel"]:
                 note(request, action="job.cancel")
-                became = await self._cancel(job_ids)
+                became = await self._cancel(job_ids, by=who(request))
             case _:
                 raise UsageError("action: expected once, retry or cancel")
         note(request, **{name: became.get(name) for name in notices.FIELDS[1:]})
@@ -90,8 +90,8 @@ class JobsPage:
         done = await redriving.retry_many(self._pool, job_ids)
         return {"said": "retried", "done": done, "left": len(job_ids) - done}
 
-    async def _cancel(self, job_ids: list[UUID]) -> dict[str, Any]:
-        answers = await jobs.cancel_many(self._pool, job_ids)
+    async def _cancel(self, job_ids: list[UUID], *, by: str) -> dict[str, Any]:
+        answers = await jobs.cancel_many(self._pool, job_ids, by=by)
         done, asked = answers.count("cancelled"), answers.count("requested")
         left = len(job_ids) - done - asked
         return {"said": "cancelled", "done": done, "asked": asked or None, "left": left or None}

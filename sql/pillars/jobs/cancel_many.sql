@@ -1,3 +1,3 @@
--- Cancel jobs, in the order of their ids, an answer each; see pillars.cancel. Waits for each row's lock. $1 job_ids.
-select pillars.cancel(asked.job_id) as answer
+-- Cancel jobs, in the order of their ids, an answer each; see pillars.cancel. Waits for each row's lock. $1 job_ids, $2 who asks.
+select pillars.cancel(asked.job_id, $2::text) as answer
 from (select named.job_id from unnest($1::uuid[]) named (job_id) order by named.job_id) asked

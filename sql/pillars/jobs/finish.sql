@@ -23,7 +23,8 @@ with outcomes as materialized (
     where job.ctid = outcome.place
     returning job.job_id, job.name, job.queue, job.priority, job.payload, job.context, job.attempt, job.max_attempts, job.crashes,
               job.lock_token, job.created_at, job.locked_at, job.parent_id, job.tags, job.trace, job.unique_key, job.timeout,
-              job.last_error, outcome.state, outcome.result, outcome.error, outcome.traceback, outcome.keep
+              job.last_error, outcome.state, outcome.result,
+              coalesce(outcome.error, case when outcome.state = 'cancelled' then pillars.cancelled_by(job) end) as error, outcome.traceback, outcome.keep
 ), stored as (
     insert into pillars.finished_jobs (
         job_id, name, queue, priority, state, payload, context, result, last_error, attempt, max_attempts, crashes, lock_token,

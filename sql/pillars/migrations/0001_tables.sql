@@ -42,6 +42,7 @@ create table pillars.jobs (
     tags text[],
     parent_id uuid,
     cancel_requested_at pillars.moment,
+    cancel_requested_by text,
     paused_at pillars.moment,
     waiting_for text collate "C",
     last_error text,
@@ -63,6 +64,7 @@ comment on column pillars.jobs.max_attempts is 'Null only until the first claim 
 comment on column pillars.jobs.timeout is 'Of one attempt. Null: the definition''s. Zero: none.';
 comment on column pillars.jobs.expires_at is 'Not begun by then, the job ends expired. Null again once its code was started.';
 comment on column pillars.jobs.unique_key is 'At most one unfinished job holds it; hashed over 200 bytes.';
+comment on column pillars.jobs.cancel_requested_by is 'Who asked first; the reason that the ended job bears.';
 comment on column pillars.jobs.waiting_for is 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
 
 create index jobs_claim on pillars.jobs (queue, priority desc, run_at, job_id) where not parked;

@@ -26,12 +26,18 @@ return case when octet_length(unique_key) > 200
             then 'sha256:' || encode(sha256(convert_to(unique_key, 'UTF8')), 'hex')
             else unique_key end;
 
+-- Why a job that was cancelled has ended: at whose word; null where nobody asked.
+create function pillars.cancelled_by(job pillars.jobs) returns text
+language sql immutable
+return 'cancelled by ' || (job).cancel_requested_by;
+
 -- The row that a job leaves when it ends without having run to its end.
 create function pillars.ended(job pillars.jobs, state text, reason text, crashed integer default 0)
 returns pillars.finished_jobs
 language sql stable
 return row(
-    job.job_id, job.name, job.queue, job.priority, state, job.payload, job.context, null::jsonb, reason,
+    job.job_id, job.name, job.queue, job.priority, state, job.payload, job.context, null::jsonb,
+    coalesce(case when state = 'cancelled' then pillars.cancelled_by(job) end, reason),
     job.attempt, job.max_attempts, job.crashes + crashed, job.lock_token, job.created_at, job.locked_at, pillars.now(),
     job.parent_id, job.tags, job.trace, job.unique_key, job.timeout)::pillars.finished_jobs;
 
@@ -198,19 +204,23 @@ create function pillars.own_channel(worker_id uuid) returns text
 language sql immutable parallel safe
 return 'pillars_' || translate(worker_id::text, '-', '');
 
--- Cancel a job: not running, it ends now; running, its end is asked for and its worker told.
+-- Cancel a job: not running, it ends now; running, its end is asked for and its worker told. asked_by is for people: who, or what, wants it
+-- to end; whoever asked first stands in last_error of the ended job.
 --
 -- Locks the row first; where there is none, a finish or a redrive may have moved it between two snapshots, hence finished_jobs and then
 -- jobs once more. A 40001 in a repeatable-read transaction is the caller's.
-create function pillars.cancel(job_id uuid) returns text
+create function pillars.cancel(job_id uuid, asked_by text default null) returns text
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     job pillars.jobs;
+    asking text := left(coalesce(nullif(btrim(asked_by), ''), 'the role ' || session_user), 200);
 begin
     for look in 1..2 loop
         select * into job from pillars.jobs held where held.job_id = cancel.job_id for update;
         if found and job.locked_by is not null then
-            update pillars.jobs held set cancel_requested_at = coalesce(held.cancel_requested_at, pillars.now())
+            update pillars.jobs held
+            set cancel_requested_at = coalesce(held.cancel_requested_at, pillars.now()),
+                cancel_requested_by = case when held.cancel_requested_at is null then asking else held.cancel_requested_by end
             where held.job_id = cancel.job_id;
             perform pg_notify(pillars.own_channel(job.locked_by), cancel.job_id::text);
             return 'requested';
@@ -219,6 +229,7 @@ begin
             if to_regclass('pillars.finished_ended_' || to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD')) is null then
                 perform pillars.make_days(); -- no worker has swept for days
             end if;
+            job.cancel_requested_by := coalesce(job.cancel_requested_by, asking);
             insert into pillars.finished_jobs
             select final.* from pillars.ended(job, 'cancelled', job.last_error) final where pillars.kept(job.name);
             return 'cancelled';

@@ -31,6 +31,7 @@ with decided (object, of_enqueue, of_worker, of_viewer) as (values
     ('now', '', 'execute', 'execute'),
     ('uuid7', '', 'execute', ''),
     ('hashed_key', '', 'execute', ''),
+    ('cancelled_by', '', 'execute', ''),
     ('ended', '', 'execute', ''),
     ('kept', '', 'execute', ''),
     ('shown', '', '', ''),
