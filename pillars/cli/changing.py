@@ -1,4 +1,4 @@
-"""`app jobs retry` and `app jobs cancel`: by id, or all that options describe."""
+"""`app jobs retry`, `cancel`, `pause` and `resume`: by id, or all that options describe."""
 
 import sys
 from collections import Counter
@@ -98,6 +98,66 @@ class Cancel:
         asked = f", {counts['requested']:,} asked to stop" if counts["requested"] else ""
         left = f"; {counts['left']:,} not: they had ended" if counts["left"] else ""
         return f"{counts['cancelled']:,} cancelled{asked}{left}"
+
+
+class Pause:
+    """Unfinished jobs are not begun; those that run are asked to rest."""
+
+    verb, past = "pause", "paused"
+    counted: tuple[str, ...] = ("paused", "requested", "left")
+
+    async def one(self, executor: Executor, job_id: UUID) -> Outcome:
+        answer = await jobs.pause(executor, job_id, by=actor())
+        job = await listing.find(executor, job_id)
+        match answer:
+            case "paused":
+                return Outcome(f"{job_id} paused", True, job)
+            case "requested":
+                said = f"{job_id} asked to pause: it is running, and rests at its next checkpoint"
+                return Outcome(said, True, job)
+            case "final" if job is not None:
+                return Outcome(f"{job_id} not paused: it is {job.state}", False, job)
+        raise UnknownJob.gone(job_id)
+
+    async def batch(self, executor: Executor, job_ids: Sequence[UUID]) -> Counter[str]:
+        answers = Counter(await jobs.pause_many(executor, job_ids, by=actor()))
+        return Counter(
+            paused=answers["paused"],
+            requested=answers["requested"],
+            left=answers["final"] + answers["unknown"],
+        )
+
+    def told(self, counts: Counter[str]) -> str:
+        asked = f", {counts['requested']:,} asked to pause" if counts["requested"] else ""
+        left = f"; {counts['left']:,} not: they had ended" if counts["left"] else ""
+        return f"{counts['paused']:,} paused{asked}{left}"
+
+
+class Resume:
+    """Paused jobs go on."""
+
+    verb, past = "resume", "resumed"
+    counted: tuple[str, ...] = ("resumed", "left")
+
+    async def one(self, executor: Executor, job_id: UUID) -> Outcome:
+        answer = await jobs.resume(executor, job_id)
+        job = await listing.find(executor, job_id)
+        match answer:
+            case "resumed":
+                return Outcome(f"{job_id} resumed", True, job)
+            case "unpaused" if job is not None:
+                return Outcome(f"{job_id} was not paused: it is {job.state}", True, job)
+            case "final" if job is not None:
+                return Outcome(f"{job_id} not resumed: it is {job.state}", False, job)
+        raise UnknownJob.gone(job_id)
+
+    async def batch(self, executor: Executor, job_ids: Sequence[UUID]) -> Counter[str]:
+        answers = Counter(await jobs.resume_many(executor, job_ids))
+        return Counter(resumed=answers["resumed"], left=len(job_ids) - answers["resumed"])
+
+    def told(self, counts: Counter[str]) -> str:
+        left = f"; {counts['left']:,} not: they were not paused any more"
+        return f"{counts['resumed']:,} resumed{left if counts['left'] else ''}"
 
 
 def change(

@@ -29,6 +29,7 @@ TOPICS = {
         "threads",
         "children",
         "drain",
+        "grace",
         "poll",
         "poll_max",
     ),

@@ -6,7 +6,7 @@ import click
 
 from pillars.cli.ending import ending
 from pillars.cli.shared import JSON, WAIT, AsWritten, together
-from pillars.store.states import REDRIVABLE, STATES, UNFINISHED
+from pillars.store.states import PAUSABLE, REDRIVABLE, STATES, UNFINISHED
 
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 DESCRIBING = together(
@@ -18,7 +18,7 @@ DESCRIBING = together(
 
 @click.group()
 def jobs() -> None:
-    """Look at jobs, enqueue, retry and cancel them."""
+    """Look at jobs, enqueue, retry, cancel, pause and resume them."""
 
 
 @jobs.command("list")
@@ -160,3 +160,61 @@ def cancel(*, ids: tuple[str, ...], **said: Any) -> int:
     from pillars.cli import changing
 
     return changing.change(changing.Cancel(), ids, **said)
+
+
+@jobs.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(PAUSABLE),
+    multiple=True,
+    metavar="STATE",
+    help=f"All jobs in this state: {', '.join(PAUSABLE)}. May be repeated.",
+)
+@DESCRIBING
+@YES
+@JSON
+@ending
+def pause(*, ids: tuple[str, ...], **said: Any) -> int:
+    """Pause jobs: at once where they are not running, else from their code's next checkpoint on.
+
+    Without ids: all jobs that --state and the other options describe, once their count is confirmed.
+
+    \b
+    Examples:
+      app jobs pause 01890a5d-ac96-774b-bcce-b302099a8057
+      app jobs pause --state ready --name jobs.export.xml
+    """
+    from pillars.cli import changing
+
+    return changing.change(changing.Pause(), ids, **said)
+
+
+@jobs.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(("paused", "running")),
+    multiple=True,
+    metavar="STATE",
+    help="All jobs in this state: paused, running (asked to pause, and not yet at rest). May be repeated.",
+)
+@DESCRIBING
+@YES
+@JSON
+@ending
+def resume(*, ids: tuple[str, ...], **said: Any) -> int:
+    """Let paused jobs go on.
+
+    Without ids: all jobs that --state and the other options describe, once their count is confirmed.
+
+    \b
+    Examples:
+      app jobs resume 01890a5d-ac96-774b-bcce-b302099a8057
+      app jobs resume --state paused --name jobs.export.xml
+    """
+    from pillars.cli import changing
+
+    return changing.change(changing.Resume(), ids, **said)

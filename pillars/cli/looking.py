@@ -167,6 +167,9 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
     yield "finished", at(job.finished_at)
     if seen.circumstances is not None:
         yield "expires", at(seen.circumstances.expires_at)
+        yield "paused", at(seen.circumstances.paused_at)
+        yield "pause asked", at(seen.circumstances.pause_requested_at)
+        yield "paused by", seen.circumstances.paused_by or ""
         yield "cancel asked", at(seen.circumstances.cancel_requested_at)
         yield "asked by", seen.circumstances.cancel_requested_by or ""
     yield "timeout", "" if job.timeout is None else words(job.timeout) if job.timeout else "none"

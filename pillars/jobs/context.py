@@ -65,8 +65,8 @@ class Context:
     def checkpoint(self) -> Coroutine[Any, Any, None]:
         """A good moment for others: `await ctx.checkpoint()` between two pieces of work.
 
-        The loop turns, and code that is to end (see `cancelled`) ends here: raises `asyncio.CancelledError`, which `except Exception`
-        lets pass. Raises `UsageError` in a thread, where `checkpoint_now` is the way.
+        The loop turns; code that is to end (see `cancelled`) ends here, by `asyncio.CancelledError`, which `except Exception` lets pass;
+        and that of a paused job rests here until it is resumed. Raises `UsageError` in a thread, where `checkpoint_now` is the way.
         """
         if running_loop() is None:
             raise UsageError(
@@ -75,7 +75,7 @@ class Context:
         return self._control.checkpoint()
 
     def checkpoint_now(self) -> None:
-        """As `checkpoint`, for a `def` job: raises `asyncio.CancelledError` where the job is to end.
+        """As `checkpoint`, for a `def` job: the thread rests here, or ends by `asyncio.CancelledError`.
 
         Raises `UsageError` on the loop's own thread, where `await ctx.checkpoint()` is the way.
         """

@@ -77,8 +77,24 @@ class Handle(Generic[R]):
         `by` says for people who wants it to end, such as your user's name; it is told as the reason. Asked once, a job is not run again.
         Returns whether it was unfinished. Raises `UnknownJob` where there is none, `NotConnected` and `DatabaseTrouble`.
         """
-        asking = BY_CODE if by is None else checked_text(by, "by", longest=LONGEST_TAG)
-        answer = await store.cancel(current().pool, self._id, by=asking)
+        return self._unfinished(await store.cancel(current().pool, self._id, by=_asking(by)))
+
+    async def pause(self, *, by: str | None = None) -> bool:
+        """Let nothing of the job run until `resume`: at once where it is not running, else from its code's next `ctx.checkpoint` on.
+
+        A running one keeps its slot and its lock, and its deadline rests. `by` says for people who wants it. Returns whether it was
+        unfinished. Raises `UnknownJob` where there is none, `NotConnected` and `DatabaseTrouble`.
+        """
+        return self._unfinished(await store.pause(current().pool, self._id, by=_asking(by)))
+
+    async def resume(self) -> bool:
+        """Let a paused job go on, or take back that it is to pause.
+
+        Returns whether it was unfinished. Raises `UnknownJob` where there is none, `NotConnected` and `DatabaseTrouble`.
+        """
+        return self._unfinished(await store.resume(current().pool, self._id))
+
+    def _unfinished(self, answer: str) -> bool:
         if answer == "unknown":
             raise self._unknown()
         return answer != "final"
@@ -100,3 +116,7 @@ class Handle(Generic[R]):
 
     def _unknown(self) -> UnknownJob:
         return UnknownJob.gone(self._id)
+
+
+def _asking(by: str | None) -> str:
+    return BY_CODE if by is None else checked_text(by, "by", longest=LONGEST_TAG)

@@ -56,6 +56,14 @@ def held_up_by(seen: Seen) -> str | None:
     known = seen.circumstances
     if known is None:
         return None
+    if known.paused_at is not None:
+        held = ", and it keeps its slot" if seen.job.locked_by is not None else ""
+        return f"paused by {known.paused_by or 'nobody knows whom'} {age(known.paused_at, seen.now)}{held}"
+    if known.pause_requested_at is not None:
+        asked = age(known.pause_requested_at, seen.now)
+        return (
+            f"asked to pause by {known.paused_by} {asked}: it rests at its code's next checkpoint"
+        )
     if seen.job.locked_by is not None:
         return _runs_on(seen, known)
     if known.waiting_for == "definition" or not known.defined:

@@ -87,6 +87,10 @@ def _jobs(jobs: Jobs) -> list[Resource]:
         200: Answer("The job, which had not begun and is cancelled.", shapes.Job),
         202: Answer("The job, which runs; its worker was told.", shapes.Job),
     }
+    paused = {
+        200: Answer("The job, of which nothing runs now.", shapes.Job),
+        202: Answer("The job, which runs; its worker was told.", shapes.Job),
+    }
     enqueued = {
         201: Answer("The new job.", shapes.Job, located=True),
         200: Answer("The unfinished job that holds the unique key.", shapes.Job, located=True),
@@ -123,6 +127,16 @@ def _jobs(jobs: Jobs) -> list[Resource]:
         Resource("/api/jobs/{job_id}/cancel", "jobs", {
             "POST": Operation(
                 "cancel_job", "Cancel a job.", jobs.cancel, cancelled, problems=(409,), action="job.cancel"
+            ),
+        }),
+        Resource("/api/jobs/{job_id}/pause", "jobs", {
+            "POST": Operation(
+                "pause_job", "Pause a job.", jobs.pause, paused, problems=(409,), action="job.pause"
+            ),
+        }),
+        Resource("/api/jobs/{job_id}/resume", "jobs", {
+            "POST": Operation(
+                "resume_job", "Let a paused job go on.", jobs.resume, job, problems=(409,), action="job.resume"
             ),
         }),
     ]  # fmt: skip

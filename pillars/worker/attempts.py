@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 
 from pillars import backoff, log
@@ -31,6 +32,7 @@ from pillars.worker.outcomes import (
     Retried,
     Snoozed,
 )
+from pillars.worker.rest import Rest
 
 AFTER_DRAIN = timedelta(
     seconds=5
@@ -55,8 +57,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_threads", "_timer", "began_at", "claimed", "completed_inside",
-        "job", "key", "stopped_at", "task", "why",
+        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_on_rest", "_threads", "_timer",
+        "began_at", "claimed", "completed_inside", "job", "key", "rest", "stopped_at", "task", "why",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +69,7 @@ class Attempt:
         threads: anyio.CapacityLimiter,
         complete: Callable[["Attempt"], Complete],
         grace: float,
+        on_rest: Callable[["Attempt"], None] = lambda _attempt: None,
     ) -> None:
         self.claimed = claimed
         self.job = job
@@ -79,6 +82,9 @@ class Attempt:
         self.stopped_at: float | None = None
         """When that was, by the clock of `began_at`."""
         self._grace = grace
+        self._on_rest = on_rest
+        """Called once its code rests."""
+        self.rest = Rest(on_begun=self._rests, on_over=self._goes_on)
         self._asked_by: tuple[Why, ...] = ()
         self._threads = threads
         self._complete = complete
@@ -100,7 +106,11 @@ class Attempt:
         claimed = self.claimed
         if claimed.deadline_at is None:
             return None
-        return self.began_at + (claimed.deadline_at - claimed.locked_at).total_seconds()
+        return (
+            self.began_at
+            + (claimed.deadline_at - claimed.locked_at).total_seconds()
+            + self.rest.seconds()
+        )
 
     def overdue_by(self, now: float) -> float | None:
         """Seconds past its deadline; negative before it, None without one."""
@@ -114,6 +124,7 @@ class Attempt:
         self._asked_by += (why,)
         self.why = self.why or why
         self.stopped_at = self.stopped_at or time.monotonic()
+        self.rest.end()  # a thread waits for nothing else
         if self.job.kind == "async" or why is Why.DRAIN:
             self._cancel()
 
@@ -128,13 +139,29 @@ class Attempt:
         return self.why is not None or (self.overdue_by(time.monotonic()) or -1.0) >= 0
 
     async def checkpoint(self) -> None:
-        """Let the loop turn, and end the code here where it is to end."""
-        self.checkpoint_now()
+        """Let the loop turn; end the code here where it is to end, and let it rest where that is wanted."""
+        self._heed_end()
         await asyncio.sleep(0)
+        await self.rest.taken()
+        self._heed_end()
 
     def checkpoint_now(self) -> None:
+        if self.rest.wanted:
+            anyio.from_thread.run(self.rest.taken)
+        self._heed_end()
+
+    def _heed_end(self) -> None:
         if self.must_end:
             raise asyncio.CancelledError(self.why.value if self.why else "its deadline has passed")
+
+    def _rests(self) -> None:
+        if self._timer is not None:  # so does the deadline
+            self._timer.cancel()
+        self._on_rest(self)
+
+    def _goes_on(self) -> None:
+        if self.why is None:
+            self.heed_deadline()
 
     def heed_deadline(self) -> None:
         """Cancel the code once it is past its deadline. A thread goes on, and keeps its slot and its lock: no other attempt may overlap it."""

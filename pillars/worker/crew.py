@@ -36,6 +36,7 @@ class Crew:
         finisher: Finisher,
         *,
         on_freed: Callable[[], None],
+        on_rest: Callable[[Attempt], None],
     ) -> None:
         self._process = process
         self._jobs = jobs
@@ -43,6 +44,7 @@ class Crew:
         self._holdings = holdings
         self._finisher = finisher
         self._on_freed = on_freed
+        self._on_rest = on_rest
         self._complete = partial(Completer, process.worker_id)
         self._grace = process.settings.grace.total_seconds()
         self._attempts: dict[Attempt, None] = {}
@@ -108,6 +110,19 @@ class Crew:
                 attempt.stop(why)
         self._give_back_waiting(lambda one, _came_at: concerns(one))
 
+    def pause(self, concerns: Callable[[Claimed], bool]) -> None:
+        """Have those that run rest at their next checkpoint, and give back those that wait."""
+        for attempt in self.attempts():
+            if concerns(attempt.claimed):
+                attempt.rest.pause()
+        self._give_back_waiting(lambda one, _came_at: concerns(one))
+
+    def stop_resting(self, why: Why) -> None:
+        """Cancel those that rest: nobody waits for them."""
+        for attempt in self.attempts():
+            if attempt.rest.begun:
+                attempt.stop(why)
+
     def give_back_waiting(self) -> None:
         """Begin nothing more."""
         self._give_back_waiting(lambda _one, _came_at: True)
@@ -133,8 +148,9 @@ class Crew:
     def _begin(self, claimed: Claimed, *, came_at: float, now: float) -> None:
         job = self._jobs[claimed.name]
         attempt = Attempt(
-            claimed, job, threads=self._threads, complete=self._complete, grace=self._grace
-        )
+            claimed, job, threads=self._threads, complete=self._complete, grace=self._grace,
+            on_rest=self._on_rest,
+        )  # fmt: skip
         self._attempts[attempt] = None
         self._slots.take(job.kind, claimed.queue)
         waited = (

@@ -33,7 +33,7 @@ class Heartbeat:
         holdings: Holdings,
         guard: Guard,
         *,
-        on_reply: Callable[[Beat], None],
+        on_reply: Callable[[Beat, float], None],
     ) -> None:
         self._process = process
         self._holdings = holdings
@@ -111,6 +111,7 @@ class Heartbeat:
 
     async def _try_to_beat(self) -> float:
         """Beat, and return the seconds until the next."""
+        asked_at = counted_clock()
         try:
             reply = await self.beat_once()
         except DatabaseTrouble as trouble:
@@ -119,7 +120,7 @@ class Heartbeat:
             return RETRY * random.uniform(0.5, 1)  # noqa: S311
         self._outage.ended()
         if not self._stop.is_set():
-            self._main.call_soon_threadsafe(self._on_reply, reply)
+            self._main.call_soon_threadsafe(self._on_reply, reply, asked_at)
         return self._process.settings.heartbeat.total_seconds()
 
     async def _forget_session(self) -> None:

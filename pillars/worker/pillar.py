@@ -17,13 +17,14 @@ from pillars.service.pruning import Pruner
 from pillars.store import history
 from pillars.store.listener import Listener
 from pillars.store.rows import Beat, Claimed
-from pillars.worker.attempts import Why
+from pillars.worker.attempts import Attempt, Why
 from pillars.worker.claiming import Claimer
 from pillars.worker.crew import Crew
 from pillars.worker.finishing import Finisher
 from pillars.worker.guarding import Guard
 from pillars.worker.heartbeat import Heartbeat
 from pillars.worker.holdings import Holdings
+from pillars.worker.pausing import Pauses
 from pillars.worker.slots import Slots
 from pillars.worker.sweeping import Sweeper
 
@@ -56,8 +57,10 @@ class Worker:
             on_put_back=self.claimer.look_in,
         )
         self.crew = Crew(
-            process, jobs, self.slots, self.holdings, self.finisher, on_freed=self.claimer.freed
-        )
+            process, jobs, self.slots, self.holdings, self.finisher, on_freed=self.claimer.freed,
+            on_rest=self._rests,
+        )  # fmt: skip
+        self.pauses = Pauses(process)
         self.sweeper = Sweeper(process)
         self.pruner = Pruner(process)
         self.listener = Listener(
@@ -85,6 +88,7 @@ class Worker:
                 parts.start_soon(self.crew.run, name="crew")
                 parts.start_soon(self.finisher.run, name="finisher")
                 parts.start_soon(self.listener.run, name="listener")
+                parts.start_soon(self.pauses.run, name="pauses")
                 parts.start_soon(self.sweeper.run, name="sweeper")
                 parts.start_soon(self.pruner.run, name="pruner")
                 parts.start_soon(self._heed_stopping, name="stopping")
@@ -151,7 +155,9 @@ class Worker:
         self.crew.take_in(jobs)
 
     def _told(self, message: str) -> None:
-        """A job of ours is asked to end."""
+        """A job of ours is asked to end, to pause, or to go on."""
+        if self.pauses.heard(self.crew, message):
+            return
         self.crew.stop(Why.CANCEL, lambda claimed: str(claimed.job_id) == message)
 
     def _heard(self, up: bool, why: str) -> None:  # noqa: FBT001 - the listener's callback
@@ -166,7 +172,13 @@ class Worker:
                 log.Event.LISTENER_LOST, why=why, polls_every_s=polls_every_s
             )
 
-    def _replied(self, reply: Beat) -> None:
+    def _rests(self, attempt: Attempt) -> None:
+        if self.process.stopping.is_set():
+            attempt.stop(Why.DRAIN)  # given back, its row pauses
+        else:
+            self.pauses.rests(attempt)
+
+    def _replied(self, reply: Beat, asked_at: float) -> None:
         """The heartbeat's reply, on our loop."""
         self.process.listening = self.listener.proved
         lost, ending = set(reply.lost), set(reply.ending)
@@ -174,6 +186,7 @@ class Worker:
             self.crew.stop(Why.LOST, lambda claimed: claimed.lock_token in lost)
         if ending:
             self.crew.stop(Why.CANCEL, lambda claimed: claimed.job_id in ending)
+        self.pauses.replied(self.crew, reply.pausing, asked_at=asked_at)
         if reply.unnamed:
             self.claimer.recover()
         if not reply.known:
@@ -195,7 +208,11 @@ class Worker:
         self.crew.stop(Why.LOST, lambda claimed: claimed.lock_token in distrusted)
 
     async def _drain(self) -> None:
-        """Let jobs finish, then cancel them, then give back what is left; the claim in flight has come back already."""
+        """Let jobs finish, then cancel them, then give back what is left; the claim in flight has come back already.
+
+        What is paused is given back at once, and stays paused.
+        """
+        self.crew.stop_resting(Why.DRAIN)
         latest = anyio.current_time() + self.process.settings.drain.total_seconds()
         with anyio.CancelScope(deadline=min(self._claiming.deadline, latest)):
             await self.crew.until_idle()

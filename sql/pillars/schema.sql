@@ -44,13 +44,16 @@ begin
         execute format('analyze (skip_locked) pillars.%I (job_id)', grown);
     end loop;
 end $$;
+CREATE FUNCTION pillars.asking(asked_by text) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN "left"(COALESCE(NULLIF(btrim(asked_by), ''::text), ('the role '::text || (SESSION_USER)::text)), 200);
 CREATE FUNCTION pillars.cancel(job_id uuid, asked_by text DEFAULT NULL::text) RETURNS text
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
     job pillars.jobs;
-    asking text := left(coalesce(nullif(btrim(asked_by), ''), 'the role ' || session_user), 200);
+    asking text := pillars.asking(asked_by);
 begin
     for look in 1..2 loop
         select * into job from pillars.jobs held where held.job_id = cancel.job_id for update;
@@ -106,7 +109,9 @@ CREATE TABLE pillars.jobs (
     parent_id uuid,
     cancel_requested_at pillars.moment,
     cancel_requested_by text,
+    pause_requested_at pillars.moment,
     paused_at pillars.moment,
+    paused_by text,
     waiting_for text COLLATE pg_catalog."C",
     last_error text,
     trace text,
@@ -122,6 +127,9 @@ COMMENT ON COLUMN pillars.jobs.expires_at IS 'Not begun by then, the job ends ex
 COMMENT ON COLUMN pillars.jobs.timeout IS 'Of one attempt. Null: the definition''s. Zero: none.';
 COMMENT ON COLUMN pillars.jobs.unique_key IS 'At most one unfinished job holds it; hashed over 200 bytes.';
 COMMENT ON COLUMN pillars.jobs.cancel_requested_by IS 'Who asked first; the reason that the ended job bears.';
+COMMENT ON COLUMN pillars.jobs.pause_requested_at IS 'Of a running job: its code is to pause; whatever puts the job back pauses it.';
+COMMENT ON COLUMN pillars.jobs.paused_at IS 'Since when nothing of it runs. A running one keeps its slot and its lock, and its deadline rests.';
+COMMENT ON COLUMN pillars.jobs.paused_by IS 'Who asked for the pause.';
 COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
 CREATE FUNCTION pillars.cancelled_by(job pillars.jobs) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -552,7 +560,7 @@ begin
           and job.name in (select definition.name from pillars.definitions definition)
         for update skip locked
     ), freed as (
-        update pillars.jobs job set parked = false, waiting_for = null, last_error = null
+        update pillars.jobs job set parked = job.paused_at is not null, waiting_for = null, last_error = null
         where job.ctid = any(array(select defined.place from defined))
         returning job.queue
     )
@@ -586,6 +594,37 @@ begin
     end loop;
     return parked;
 end $$;
+CREATE FUNCTION pillars.pause(job_id uuid, asked_by text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    job pillars.jobs;
+begin
+    for look in 1..2 loop
+        select * into job from pillars.jobs held where held.job_id = pause.job_id for update;
+        if found and job.paused_at is not null then
+            return 'paused';
+        elsif found and job.locked_by is not null then
+            update pillars.jobs held
+            set pause_requested_at = coalesce(held.pause_requested_at, pillars.now()),
+                paused_by = case when held.pause_requested_at is null then pillars.asking(asked_by) else held.paused_by end
+            where held.job_id = pause.job_id;
+            perform pg_notify(pillars.own_channel(job.locked_by), 'pause ' || pause.job_id);
+            return 'requested';
+        elsif found then
+            update pillars.jobs held set paused_at = pillars.now(), paused_by = pillars.asking(asked_by), parked = true
+            where held.job_id = pause.job_id;
+            return 'paused';
+        end if;
+        perform from pillars.finished_jobs ended where ended.job_id = pause.job_id;
+        if found then
+            return 'final';
+        end if;
+    end loop;
+    return 'unknown';
+end $$;
+COMMENT ON FUNCTION pillars.pause(job_id uuid, asked_by text) IS 'Pause a job: paused, requested (it runs; its worker was told), final (already ended), unknown.';
 CREATE FUNCTION pillars.prune_people(keep_audit interval, most integer DEFAULT 10000) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -662,6 +701,9 @@ begin
             -- Each at its own time, or those that were claimed with the culprit would die with it time and again.
             run_at = pillars.now() + interval '1 second' * (least(2 ^ least(job.crashes, 6), 60) * (1 + random())),
             expires_at = null, -- it may have begun: nobody is left to say
+            parked = job.paused_at is not null or job.pause_requested_at is not null,
+            paused_at = coalesce(job.paused_at, case when job.pause_requested_at is not null then pillars.now() end),
+            pause_requested_at = null,
             last_error = 'the worker died holding the job'
         where job.ctid = any(array(select held.place from held where not held.ends))
         returning job.job_id, job.name, job.queue
@@ -708,6 +750,38 @@ begin
         perform pg_notify('pillars', queue);
     end loop;
 end $$;
+CREATE FUNCTION pillars.resume(job_id uuid) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    job pillars.jobs;
+begin
+    for look in 1..2 loop
+        select * into job from pillars.jobs held where held.job_id = resume.job_id for update;
+        if found and job.paused_at is null and job.pause_requested_at is null then
+            return 'unpaused';
+        elsif found then
+            update pillars.jobs held
+            set pause_requested_at = null, paused_at = null, paused_by = null,
+                parked = held.locked_by is null and held.waiting_for is not null,
+                deadline_at = held.deadline_at + coalesce(pillars.now() - held.paused_at, interval '0')
+            where held.job_id = resume.job_id;
+            if job.locked_by is not null then
+                perform pg_notify(pillars.own_channel(job.locked_by), 'resume ' || resume.job_id);
+            elsif job.waiting_for is null then
+                perform pg_notify('pillars', job.queue);
+            end if;
+            return 'resumed';
+        end if;
+        perform from pillars.finished_jobs ended where ended.job_id = resume.job_id;
+        if found then
+            return 'final';
+        end if;
+    end loop;
+    return 'unknown';
+end $$;
+COMMENT ON FUNCTION pillars.resume(job_id uuid) IS 'Let a paused job go on: resumed, unpaused (it was not paused), final (already ended), unknown.';
 CREATE FUNCTION pillars.shown(value text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE(regexp_replace(((to_json("left"(value, 60)))::text COLLATE "C"), '[^ -~]'::text, '?'::text, 'g'::text), 'null'::text);
@@ -793,8 +867,8 @@ CREATE VIEW pillars.all_jobs AS
     job.queue,
     job.priority,
         CASE
-            WHEN (job.locked_by IS NOT NULL) THEN 'running'::text
             WHEN (job.paused_at IS NOT NULL) THEN 'paused'::text
+            WHEN (job.locked_by IS NOT NULL) THEN 'running'::text
             WHEN job.parked THEN 'waiting'::text
             WHEN ((job.run_at)::timestamp with time zone > pillars.now()) THEN 'scheduled'::text
             ELSE 'ready'::text

@@ -310,6 +310,37 @@ async def test_in_bulk_running_jobs_are_asked(app: Run, db: str) -> None:
     assert await ask(db, "select cancel_requested_by from pillars.jobs") == actor()
 
 
+async def test_jobs_are_paused_and_resumed_by_id(app: Run, db: str) -> None:
+    waits, runs, ended = await add(db), await add(db, running=True), await end(db)
+    said = await app("jobs", "pause", waits, runs, ended, code=1)
+    assert said.out == (
+        f"{waits} paused\n{runs} asked to pause: it is running, and rests at its next checkpoint\n"
+    )
+    assert said.err == f"{ended} not paused: it is failed\n"
+    assert f"by {actor()}" in (await app("jobs", "show", waits)).out.replace("paused by  ", "by ")
+    said = await app("jobs", "resume", waits, runs, ended, code=1)
+    assert said.out == f"{waits} resumed\n{runs} resumed\n"
+    assert said.err == f"{ended} not resumed: it is failed\n"
+    said = await app("jobs", "resume", waits)
+    assert said.out == f"{waits} was not paused: it is ready\n"
+    gone = await app("jobs", "pause", GONE, code=1)
+    assert gone.err.startswith(f"{GONE} not paused: ")
+
+
+async def test_jobs_are_paused_and_resumed_in_bulk(app: Run, db: str) -> None:
+    for _ in range(3):
+        await add(db)
+    await add(db, running=True)
+    said = await app("jobs", "pause", "--state", "ready", "--state", "running", "--yes")
+    assert said.err == "3 paused, 1 asked to pause\n"
+    said = await app("jobs", "resume", "--state", "paused", "--state", "running", "--yes", "--json")
+    assert said.json == {"matched": 4, "resumed": 4, "left": 0}
+    assert (
+        await ask(db, "select count(*) from pillars.jobs where parked or paused_by is not null")
+        == 0
+    )
+
+
 async def test_nothing_changes_in_bulk_without_a_yes(app: Run, db: str) -> None:
     await end(db)
     said = await app("jobs", "retry", "--state", "failed", code=2)

@@ -269,6 +269,19 @@ async def cancelled_while_it_runs(w: World) -> None:
     await w.stops(handle._id)
 
 
+@attempts("jobs/rest", by="worker")
+async def rested(w: World) -> None:
+    w.let = anyio.Event()
+    handle = await w.enqueue("rest")
+    await until(lambda: handle._id in w.worker.running())
+    await w.insists(lambda: jobs.pause(w.database.pool, handle._id, by="a fault"))
+    await w.struck()
+    rests = "select paused_at from pillars.jobs where job_id = $1"
+    await until(lambda: w.eye_sees(rests, handle._id))
+    await w.insists(lambda: jobs.resume(w.database.pool, handle._id))
+    w.let.set()
+
+
 @attempts("jobs/cancel")
 async def cancelled_before(w: World) -> None:
     await w.stops((await w.enqueue(run_in="1h"))._id)
@@ -498,6 +511,20 @@ async def many_cancelled(w: World) -> None:
         w.cancels[handle.job_id] = "no answer"
     ids = [handle._id for handle in handles]
     await w.insists(lambda: jobs.cancel_many(w.database.pool, ids, by="a fault"))
+
+
+@people("jobs/pause", "jobs/resume", "jobs/pause_many", "jobs/resume_many")
+async def jobs_paused(w: World) -> None:
+    pool = w.database.pool
+    ids = [(await w.enqueue(run_in="1h"))._id for _ in range(2)]
+    await w.insists(lambda: jobs.pause(pool, ids[0], by="a fault"))
+    await w.insists(lambda: jobs.pause_many(pool, ids, by="a fault"))
+    for job_id in ids:
+        assert await w.eye_sees("select paused_at from pillars.jobs where job_id = $1", job_id)
+    await w.insists(lambda: jobs.resume(pool, ids[0]))
+    await w.insists(lambda: jobs.resume_many(pool, ids))
+    for job_id in ids:
+        await w.stops(job_id)
 
 
 @people("jobs/redrive")

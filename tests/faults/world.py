@@ -95,6 +95,10 @@ async def work(ctx: Context, number: int, how: str = "") -> dict[str, int]:
                 raise Snooze("10ms")
             case "wait":
                 await HERE.get().let.wait()
+            case "rest":
+                while not HERE.get().let.is_set():
+                    await ctx.checkpoint()
+                    await anyio.sleep(0.001)
             case "complete inside":
                 async with connection() as mine:
                     await mine.execute("insert into effects values ($1)", number)

@@ -231,7 +231,11 @@ ENQUEUE = [
         name="cancel-reads-once",
         without="A cancel that finds neither row looks in both once more: a redrive may have moved it between two snapshots.",
         promise=Promise.ENDED,
-        edits=edit(FUNCTIONS, "for look in 1..2 loop", "for look in 1..1 loop"),
+        edits=edit(
+            FUNCTIONS,
+            "    asking text := pillars.asking(asked_by);\nbegin\n    for look in 1..2 loop",
+            "    asking text := pillars.asking(asked_by);\nbegin\n    for look in 1..1 loop",
+        ),
         tests=(
             CANCELS
             + "test_a_cancel_overtaken_by_a_redrive_between_its_two_reads_finds_the_job_again",
@@ -254,8 +258,8 @@ ENQUEUE = [
         promise=Promise.FENCED,
         edits=edit(
             FUNCTIONS,
-            "if found and job.locked_by is not null then",
-            "if found and job.locked_by is not null and job.parked then",
+            "        if found and job.locked_by is not null then\n",
+            "        if found and job.locked_by is not null and job.parked then\n",
         ),
         tests=(CANCELS + "test_a_running_job_is_asked_to_end_and_its_worker_is_told",),
     ),

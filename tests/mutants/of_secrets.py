@@ -18,8 +18,8 @@ SECRETS = [
         promise=Promise.SECRET,
         edits=edit(
             ATTEMPTS,
-            "hide = partial(masked, also=secrets_in(self.claimed.payload))",
-            "hide = str",
+            "return partial(masked, also=secrets_in(self.claimed.payload))",
+            "return str",
         ),
         tests=(LEAKS,),
     ),

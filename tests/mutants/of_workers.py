@@ -20,8 +20,69 @@ BEATING = "tests/worker/test_heartbeat.py::"
 DRAIN = "tests/worker/test_drain.py::"
 LISTEN = "tests/worker/test_listener.py::"
 ATTEMPT = "tests/worker/test_attempts.py::"
+PAUSE = "tests/store/test_pause.py::"
+RESTING = "tests/worker/test_pauses.py::"
+FUNCTIONS = "sql/pillars/migrations/0002_functions.sql"
 
 WORKER = [
+    Mutant(
+        name="pause-ends-with-the-attempt",
+        without="A job that is to pause, or rests, is paused where it goes back into its queue.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "sql/pillars/jobs/put_back.sql",
+            "parked = job.paused_at is not null or job.pause_requested_at is not null,",
+            "parked = false,",
+        ),
+        tests=(PAUSE + "test_one_that_goes_back_into_its_queue_is_paused_there",),
+    ),
+    Mutant(
+        name="pause-ends-with-its-worker",
+        without="A job that is to pause, or rests, is paused where its worker has died.",
+        promise=Promise.ENDED,
+        edits=edit(
+            FUNCTIONS,
+            "parked = job.paused_at is not null or job.pause_requested_at is not null,",
+            "parked = false,",
+        ),
+        tests=(PAUSE + "test_one_that_goes_back_into_its_queue_is_paused_there",),
+    ),
+    Mutant(
+        name="others-say-that-it-rests",
+        without="Only the worker that holds a job says that its code rests.",
+        promise=Promise.FENCED,
+        edits=edit(
+            "sql/pillars/jobs/rest.sql",
+            "job.lock_token = asked.lock_token and job.locked_by = $1::uuid",
+            "$1::uuid is not null",
+        ),
+        tests=(PAUSE + "test_only_its_own_worker_says_that_it_rests",),
+    ),
+    Mutant(
+        name="an-older-reply-is-heeded",
+        without="A reply that was asked for before the last word on a pause changes nothing.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "pillars/worker/pausing.py",
+            "            if attempt.rest.told_at >= asked_at:\n                continue\n",
+            "",
+        ),
+        tests=(RESTING + "test_a_reply_that_was_asked_for_before_the_last_word_is_not_heeded",),
+    ),
+    Mutant(
+        name="deadlines-never-rest",
+        without="The deadline of a job that rests rests, too.",
+        promise=Promise.ENDED,
+        edits=edit(ATTEMPTS, "            + self.rest.seconds()\n", ""),
+        tests=(RESTING + "test_the_deadline_rests_too",),
+    ),
+    Mutant(
+        name="drain-waits-for-what-rests",
+        without="A worker that stops gives back at once what rests.",
+        promise=Promise.ENDED,
+        edits=edit("pillars/worker/pillar.py", "        self.crew.stop_resting(Why.DRAIN)\n", ""),
+        tests=(RESTING + "test_a_worker_that_stops_gives_it_back_paused_and_the_attempt_with_it",),
+    ),
     Mutant(
         name="cleanup-without-end",
         without="Cleanup that lasts for longer than its grace is cancelled too.",
@@ -157,7 +218,9 @@ WORKER = [
         without="A job that waits for a slot is given back where its end is asked for or its lock is lost.",
         promise=Promise.ENDED,
         edits=edit(
-            CREW, "        self._give_back_waiting(lambda one, _came_at: concerns(one))\n", ""
+            CREW,
+            "                attempt.stop(why)\n        self._give_back_waiting(lambda one, _came_at: concerns(one))\n",
+            "                attempt.stop(why)\n",
         ),
         tests=(
             INHAND + "test_a_job_that_waits_ends_cancelled_where_its_end_is_asked_for",

@@ -245,7 +245,7 @@ async def test_no_page_answer_log_line_or_stored_error_shows_a_secret(
         assert hits(said.text) == []
         await stored(stage)
         for job_id in (stage.job_ids["canary.raises"], stage.job_ids["canary.waits"]):
-            for verb in ("retry", "cancel"):
+            for verb in ("retry", "pause", "resume", "cancel"):
                 answer = await stage.web.post(f"/api/jobs/{job_id}/{verb}", headers=request)
                 assert hits(answer.text) == [], verb
         ran = await stage.web.post("/api/schedules/canary.ticks/run", headers=request)
@@ -294,6 +294,8 @@ RUNS: Mapping[str, tuple[str, ...]] = {
     "app jobs show": ("{raises}",),
     "app jobs enqueue": ("canary.gives", f"api_key={CANARIES['argument']}", "--wait=30s"),
     "app jobs retry": ("{raises}",),
+    "app jobs pause": ("{waits}",),
+    "app jobs resume": ("{waits}",),
     "app jobs cancel": ("{waits}",),
     "app queues pause": ("default",),
     "app queues resume": ("default",),

@@ -17,6 +17,8 @@ MAY = {
     "select pillars.enqueue('work')": OWNER | WORKER | ENQUEUE,
     "select pillars.enqueue('work', unique_key => 'k'), pillars.enqueue('work', unique_key => 'k')": OWNER | WORKER | ENQUEUE,
     f"select pillars.cancel('{JOB}')": OWNER | WORKER,
+    f"select pillars.pause('{JOB}')": OWNER | WORKER,
+    f"select pillars.resume('{JOB}')": OWNER | WORKER,
     f"select pillars.complete('{JOB}', 1, '{JOB}', 'full', null)": OWNER | WORKER,
     "select pillars.insert_jobs('[]')": OWNER | WORKER,
     "select pillars.sweep()": OWNER | WORKER,

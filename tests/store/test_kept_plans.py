@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pillars.store import claiming, definitions, health, schedules, settling, workers
+from pillars.store import claiming, definitions, health, jobs, schedules, settling, workers
 from pillars.store.pool import PLANNED_ONCE, Address
 from pillars.store.statements import Statement
 from stepping import Hand, define, rows_read
@@ -19,6 +19,7 @@ KEPT: list[Statement[Any]] = [
     claiming.LANES,
     settling.FINISH,
     settling.PUT_BACK,
+    jobs.REST,
     definitions.DEFINE,
     workers.APPEAR,
     workers.LEAVE,

@@ -50,7 +50,11 @@ async def test_job_json_has_the_columns_of_the_view_in_their_order(db: str) -> N
 
 
 async def test_an_unknown_id_is_a_404(client: httpx2.AsyncClient) -> None:
-    for method, path in [("GET", ""), ("DELETE", ""), ("POST", "/retry"), ("POST", "/cancel")]:
+    for method, path in [
+        ("GET", ""),
+        ("DELETE", ""),
+        *(("POST", f"/{verb}") for verb in ("retry", "cancel", "pause", "resume")),
+    ]:
         response = await client.request(method, f"/api/jobs/{uuid4()}{path}")
         assert (response.status_code, response.headers["content-type"]) == (
             404,
@@ -108,6 +112,45 @@ async def test_a_final_job_cannot_be_cancelled_and_says_its_state(
     await end(db, job_id, state)
     response = await client.delete(f"/api/jobs/{job_id}")
     assert (response.status_code, response.json()["state"]) == (409, state)
+
+
+async def test_a_job_is_paused_and_resumed(client: httpx2.AsyncClient, db: str) -> None:
+    job_id = await enqueued(client)
+    said = [
+        await client.post(f"/api/jobs/{job_id}/{verb}")
+        for verb in ("pause", "pause", "resume", "resume")
+    ]
+    assert [(one.status_code, one.json()["state"]) for one in said] == [
+        (200, "paused"), (200, "paused"), (200, "ready"), (200, "ready"),
+    ]  # fmt: skip
+    assert await ask(db, "select array_agg(action order by audit_id) from pillars.audit") == [
+        "job.enqueue", "job.pause", "job.pause", "job.resume",
+    ]  # fmt: skip
+
+
+async def test_the_pause_of_a_running_job_is_asked_for_with_202(
+    client: httpx2.AsyncClient, db: str
+) -> None:
+    job_id = await enqueued(client)
+    await run(db, job_id)
+    response = await client.post(f"/api/jobs/{job_id}/pause")
+    assert (response.status_code, response.json()["state"]) == (202, "running")
+    asked = (
+        "select paused_by from pillars.jobs where pause_requested_at is not null and job_id = $1"
+    )
+    assert await ask(db, asked, job_id) == "loopback"
+    assert (await client.post(f"/api/jobs/{job_id}/resume")).status_code == 200
+    assert await ask(db, asked, job_id) is None
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+async def test_a_final_job_can_be_neither_paused_nor_resumed(
+    client: httpx2.AsyncClient, db: str, verb: str
+) -> None:
+    job_id = await enqueued(client)
+    await end(db, job_id, "failed")
+    response = await client.post(f"/api/jobs/{job_id}/{verb}")
+    assert (response.status_code, response.json()["state"]) == (409, "failed")
 
 
 async def test_a_cancelled_job_that_keeps_no_row_is_answered_all_the_same(

@@ -117,6 +117,49 @@ async def test_selected_jobs_are_cancelled_or_asked_to_stop(
     assert await ask(db, why, UUID(ready)) == "cancelled by loopback"
 
 
+async def test_a_job_is_paused_and_resumed_on_its_page(client: httpx2.AsyncClient, db: str) -> None:
+    job_id = await enqueue(db)
+    page = f"/dashboard/jobs/{job_id}"
+    assert f'action="{page}/pause"' in (await client.get(page)).text
+    answer = await client.post(f"{page}/pause")
+    assert "nothing of it runs until it is resumed" in await told(client, answer)
+    assert await state(db, job_id) == "paused"
+    shown = (await client.get(page)).text
+    assert "Paused by loopback" in shown
+    assert (f'action="{page}/pause"' in shown, f'action="{page}/resume"' in shown) == (False, True)
+    assert "The job goes on." in await told(client, await client.post(f"{page}/resume"))
+    assert "was not paused" in await told(client, await client.post(f"{page}/resume"))
+    assert await state(db, job_id) == "ready"
+
+
+async def test_a_running_job_is_asked_to_pause_on_its_page(
+    client: httpx2.AsyncClient, db: str
+) -> None:
+    job_id = await enqueue(db)
+    await run(db, job_id)
+    page = f"/dashboard/jobs/{job_id}"
+    answer = await client.post(f"{page}/pause")
+    assert "rests at its code" in await told(client, answer)
+    assert f'action="{page}/resume"' in (await client.get(page)).text
+    await tell(
+        db,
+        "update pillars.jobs set paused_at = pillars.now(), parked = true, pause_requested_at = null",
+    )
+    assert "it keeps its slot" in (await client.get(page)).text
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+async def test_a_final_job_is_neither_paused_nor_resumed(
+    client: httpx2.AsyncClient, db: str, verb: str
+) -> None:
+    job_id = await enqueue(db)
+    await end(db, job_id, "failed")
+    answer = await client.post(f"/dashboard/jobs/{job_id}/{verb}")
+    assert (answer.status_code, "it is failed" in answer.text) == (409, True)
+    answer = await client.post(f"/dashboard/jobs/{uuid4()}/{verb}")
+    assert answer.status_code == 404
+
+
 async def test_a_form_without_a_selection_says_so_and_changes_nothing(
     client: httpx2.AsyncClient, db: str
 ) -> None:

@@ -238,6 +238,12 @@ async def ask_of_jobs(checked: Checked, db: str) -> None:
     await checked.ask("POST", "/api/jobs/{job_id}/retry", 409, at=held)
     await checked.ask("DELETE", "/api/jobs/{job_id}", 200, at=one)
     await checked.ask("DELETE", "/api/jobs/{job_id}", 409, at=one)
+    await checked.ask("POST", "/api/jobs/{job_id}/pause", 202, at=held)
+    await checked.ask("POST", "/api/jobs/{job_id}/resume", 200, at=held)
+    await checked.ask("POST", "/api/jobs/{job_id}/pause", 200, at=failed)
+    await checked.ask("POST", "/api/jobs/{job_id}/resume", 200, at=failed)
+    for verb in ("pause", "resume"):
+        await checked.ask("POST", "/api/jobs/{job_id}/" + verb, 409, at=one)
     await checked.ask("DELETE", "/api/jobs/{job_id}", 202, at=held)
     await checked.ask("POST", "/api/jobs/{job_id}/cancel", 202, at=held)
     await checked.ask("POST", "/api/jobs/{job_id}/cancel", 200, at=failed)

@@ -360,7 +360,7 @@ class TestUnknownOutcomes:
                     thread.worker_id = worker.process.worker_id
                     beat = await thread.beat()
                 assert beat.unnamed == tokens
-                worker._replied(beat)
+                worker._replied(beat, asked_at=counted_clock())
                 with suppress(AssertionError):  # time enough for whoever would give it back
                     await until(
                         lambda: ask(db, "select not exists (select from pillars.locks)"), within=0.5

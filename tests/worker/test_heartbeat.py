@@ -34,7 +34,9 @@ def heartbeat_of(database: Database, end: Any = None) -> Any:
         worker.process, worker.holdings, list, slots=1, on_distrusted=lambda _: None,
         end=end or (lambda _: None),
     )  # fmt: skip
-    return worker, Heartbeat(worker.process, worker.holdings, guard, on_reply=lambda _: None)
+    return worker, Heartbeat(
+        worker.process, worker.holdings, guard, on_reply=lambda _reply, _asked_at: None
+    )
 
 
 async def test_a_beat_is_trusted_from_before_it_was_sent(db: str, database: Database) -> None:
@@ -109,7 +111,7 @@ async def test_a_job_whose_lock_was_lost_is_cancelled(db: str, database: Databas
         tokens = await locked_tokens(db)
         await tell(db, "update pillars.locks set expires_at = pillars.now()")
         await ask(db, "select (pillars.rescue()).rescued")
-        worker._replied(await heart.beat(*tokens))
+        worker._replied(await heart.beat(*tokens), asked_at=counted_clock())
         await until(cancelled.is_set)
         assert await handle.result(timeout="20s") == 1
     assert await ask(db, "select crashes from pillars.finished_jobs") == 1
@@ -194,7 +196,9 @@ async def test_the_watch_goes_on_while_a_beat_hangs(db: str, database: Database)
         worker.process, worker.holdings, list, slots=1,
         on_distrusted=told.extend, end=lambda _: None,
     )  # fmt: skip
-    heartbeat = Heartbeat(worker.process, worker.holdings, guard, on_reply=lambda _: None)
+    heartbeat = Heartbeat(
+        worker.process, worker.holdings, guard, on_reply=lambda _reply, _asked_at: None
+    )
     async with asking(db) as blocker:
         async with blocker.transaction():
             await blocker.execute("lock table pillars.locks in access exclusive mode")

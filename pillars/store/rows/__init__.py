@@ -13,8 +13,8 @@ from pillars.store.rows.claims import (
     Swept,
 )
 from pillars.store.rows.jobs import (
+    Answer,
     AttemptRow,
-    Cancelled,
     Circumstances,
     Defaults,
     DefinedName,
@@ -36,13 +36,13 @@ from pillars.store.rows.testing import Leftover, Template
 __all__ = [
     "Account",
     "AccountRow",
+    "Answer",
     "Answered",
     "Applied",
     "AttemptRow",
     "AuditRow",
     "Backend",
     "Beat",
-    "Cancelled",
     "Circumstances",
     "ClaimRow",
     "Claimed",

@@ -90,13 +90,14 @@ class Beat:
     lost: list[int]
     unnamed: list[int]
     ending: list[UUID]
+    pausing: list[UUID]
     known: bool
     proofs: int
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A job that the locks table says a worker holds."""
+    """A job that a worker holds."""
 
     lock_token: int
     job_id: UUID

@@ -81,9 +81,10 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class Answer:
+    """What became of a wish; see pillars.cancel, pillars.pause and pillars.resume."""
+
     answer: str
-    """"cancelled", "requested", "final" or "unknown"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,9 @@ class Circumstances:
 
     waiting_for: str | None
     expires_at: datetime | None
+    pause_requested_at: datetime | None
     paused_at: datetime | None
+    paused_by: str | None
     cancel_requested_at: datetime | None
     cancel_requested_by: str | None
     queue_paused_at: datetime | None

@@ -19,7 +19,7 @@ from pillars.store.rows import Defaults, JobRow, Stats
 from pillars.web import bodies, queries
 from pillars.web.api import paths
 from pillars.web.problems import answer, enqueued, problem
-from pillars.web.trail import done, note, who
+from pillars.web.trail import done, note, nothing_done, who
 
 
 class Jobs:
@@ -74,6 +74,34 @@ class Jobs:
                 state = (after or before).state
                 return problem(409, f"the job has ended: it is {state}", state=state)
         raise _unknown(before.job_id)
+
+    async def pause(self, request: Request) -> Response:
+        """200 where nothing of it runs now, 202 where its worker was told, 409 where it had ended."""
+        before = await self._found(paths.job_id(request))
+        said = await jobs.pause(self._pool, before.job_id, by=who(request))
+        note(request, outcome=said)
+        if said in {"paused", "requested"}:
+            done(request)
+        return await self._became(before, said, status=202 if said == "requested" else 200)
+
+    async def resume(self, request: Request) -> Response:
+        """200 with the job, which was paused or not; 409 where it had ended."""
+        before = await self._found(paths.job_id(request))
+        said = await jobs.resume(self._pool, before.job_id)
+        if said == "resumed":
+            done(request)
+        elif said == "unpaused":
+            nothing_done(request)
+        return await self._became(before, said)
+
+    async def _became(self, before: JobRow, said: str, *, status: int = 200) -> Response:
+        after = await listing.find(self._pool, before.job_id) or before
+        match said:
+            case "final":
+                return problem(409, f"the job has ended: it is {after.state}", state=after.state)
+            case "unknown":
+                raise _unknown(before.job_id)
+        return answer(listing.as_json(after), status=status)
 
     async def retry(self, request: Request) -> Response:
         """200 with the job, failed, cancelled or expired ones as new, scheduled ones due now; else 409."""

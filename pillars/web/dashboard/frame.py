@@ -20,7 +20,7 @@ from pillars.service.access import Caller
 from pillars.settings import Settings
 from pillars.settings.redaction import masked
 from pillars.store.listing import GLANCE
-from pillars.store.states import REDRIVABLE, UNFINISHED
+from pillars.store.states import PAUSABLE, REDRIVABLE, UNFINISHED
 from pillars.version import __version__
 from pillars.web.dashboard import notices
 from pillars.web.dashboard.assets import assets
@@ -87,7 +87,12 @@ def environment() -> Environment:
         "arguments": arguments,
         "sentence": lambda text: text[:1].upper() + text[1:],
     }
-    made.globals |= {"cancellable": CANCELLABLE, "retriable": RETRIABLE, "version": __version__}
+    made.globals |= {
+        "cancellable": CANCELLABLE,
+        "pausable": PAUSABLE,
+        "retriable": RETRIABLE,
+        "version": __version__,
+    }
     made.globals["seconds"] = lambda seconds: moments.span(timedelta(seconds=max(seconds, 0)))
     return made
 

@@ -1,6 +1,6 @@
 """The page of one job: what it is, why it waits, what became of each attempt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -19,7 +19,7 @@ from pillars.web.dashboard import again
 from pillars.web.dashboard.frame import Frame
 from pillars.web.dashboard.readings import Readings
 from pillars.web.problems import Said
-from pillars.web.trail import note, who
+from pillars.web.trail import note, nothing_done, who
 
 NEWEST_ATTEMPTS = 20
 LONGEST = 100_000  # characters of a payload, a result, a traceback; the API has all of it
@@ -82,6 +82,7 @@ class JobPage:
             ],
             copies=again.copies(job, self._frame.api("jobs")),
             is_redacted=REDACTED in (job.payload or ""),
+            is_to_pause=bool(seen.circumstances and seen.circumstances.pause_requested_at),
             api=self._frame.api("jobs"),
         )
 
@@ -95,15 +96,36 @@ class JobPage:
         job_id = paths.job_id(request)
         outcome = await jobs.cancel(self._pool, job_id, by=who(request))
         note(request, outcome=outcome)
-        match outcome:
-            case "cancelled":
-                return self._done(job_id, "job-cancelled")
-            case "requested":
-                return self._done(job_id, "job-asked")
-            case "final":
-                state = await jobs.state(self._pool, job_id)
-                said = Said(409, f"the job has ended: it is {state}")
-                return self._frame.refused(request, said)
+        return await self._told(
+            request, job_id, outcome, {"cancelled": "job-cancelled", "requested": "job-asked"}
+        )
+
+    async def pause(self, request: Request) -> Response:
+        job_id = paths.job_id(request)
+        outcome = await jobs.pause(self._pool, job_id, by=who(request))
+        note(request, outcome=outcome)
+        return await self._told(
+            request, job_id, outcome, {"paused": "job-paused", "requested": "job-asked-to-pause"}
+        )
+
+    async def resume(self, request: Request) -> Response:
+        job_id = paths.job_id(request)
+        outcome = await jobs.resume(self._pool, job_id)
+        if outcome == "unpaused":
+            nothing_done(request)
+        return await self._told(
+            request, job_id, outcome, {"resumed": "job-resumed", "unpaused": "job-unpaused"}
+        )
+
+    async def _told(
+        self, request: Request, job_id: UUID, outcome: str, notices: Mapping[str, str]
+    ) -> Response:
+        """Back to the job with a notice, or why nothing was done."""
+        if outcome in notices:
+            return self._done(job_id, notices[outcome])
+        if outcome == "final":
+            state = await jobs.state(self._pool, job_id)
+            return self._frame.refused(request, Said(409, f"the job has ended: it is {state}"))
         raise UnknownJob.gone(job_id)
 
     def _done(self, job_id: UUID, said: str) -> Response:

@@ -65,6 +65,14 @@ def _jobs(jobs: JobsPage, job: JobPage, shows: "Shows") -> list[Resource]:
             "/jobs/{job_id}/cancel",
             POST=_does("cancel_on_page", "Cancel a job.", job.cancel, "job.cancel"),
         ),
+        _at(
+            "/jobs/{job_id}/pause",
+            POST=_does("pause_on_page", "Pause a job.", job.pause, "job.pause"),
+        ),
+        _at(
+            "/jobs/{job_id}/resume",
+            POST=_does("resume_on_page", "Let a paused job go on.", job.resume, "job.resume"),
+        ),
     ]
 
 

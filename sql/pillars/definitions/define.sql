@@ -28,7 +28,7 @@ with said as materialized (
     where job.parked and job.waiting_for = 'definition' and job.name = any($1::text[])
     for update skip locked
 ), freed as (
-    update pillars.jobs job set parked = false, waiting_for = null, last_error = null
+    update pillars.jobs job set parked = job.paused_at is not null, waiting_for = null, last_error = null
     where job.ctid = any(array(select defined.place from defined))
     returning job.job_id
 )

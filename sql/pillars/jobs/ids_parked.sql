@@ -3,7 +3,7 @@
 -- $7 not older than this job_id or null.
 select job.job_id
 from pillars.jobs job
-where job.parked and job.locked_by is null
+where job.parked and (job.locked_by is null or job.paused_at is not null)
   and job.job_id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   and job.job_id >= coalesce($7::uuid, '00000000-0000-0000-0000-000000000000')
   and case when job.paused_at is null then 'waiting' else 'paused' end = $3::text

@@ -5,11 +5,11 @@ select job.job_id
 from (
     select unnest(lock.job_ids) as job_id from pillars.locks lock
     union
-    select one.job_id from pillars.jobs one where one.locked_by is not null and (select pg_relation_size('pillars.jobs')) <= 16777216
+    select one.job_id from pillars.jobs one where one.locked_by is not null and one.paused_at is null and (select pg_relation_size('pillars.jobs')) <= 16777216
 ) held
 cross join lateral (
     select one.job_id, one.name, one.queue, one.tags from pillars.jobs one
-    where one.job_id = held.job_id and one.locked_by is not null limit 1
+    where one.job_id = held.job_id and one.locked_by is not null and one.paused_at is null limit 1
 ) job
 where job.job_id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   and $3::text = 'running'

@@ -23,6 +23,9 @@ with outcomes as materialized (
         attempt = case when outcome.given_back then greatest(job.attempt - 1, 0) else job.attempt end,
         run_at = coalesce(pillars.now() + outcome.wait, job.run_at),
         expires_at = case when outcome.begun then null else job.expires_at end,
+        parked = job.paused_at is not null or job.pause_requested_at is not null,
+        paused_at = coalesce(job.paused_at, case when job.pause_requested_at is not null then pillars.now() end),
+        pause_requested_at = null,
         last_error = coalesce(outcome.error, job.last_error)
     from locked outcome
     where job.ctid = outcome.place and not outcome.ends

@@ -1,5 +1,5 @@
 -- A worker's sign of life: extend exactly the locks it names, and tell it which of them are lost, which rows it holds without naming
--- them, and which jobs are asked to end. Its row in workers and the proof of its listener ride along.
+-- them, and which jobs are asked to end, to pause, or are paused. Its row in workers and the proof of its listener ride along.
 --
 -- Deletes nothing: a row not named may belong to a claim whose reply is still on its way. Locks rows of locks in token order, waiting for
 -- none. $1 worker, $2 tokens, $3 lock, $4 running jobs, $5 listening, $6 state, $7 proof.
@@ -27,5 +27,8 @@ select array(select extended.lock_token from extended) as extended,
        array(select job.job_id from mine cross join unnest(mine.job_ids) member (job_id)
              join pillars.jobs job on job.job_id = member.job_id and job.lock_token = mine.lock_token
              where job.cancel_requested_at is not null) as ending,
+       array(select job.job_id from mine cross join unnest(mine.job_ids) member (job_id)
+             join pillars.jobs job on job.job_id = member.job_id and job.lock_token = mine.lock_token
+             where job.pause_requested_at is not null or job.paused_at is not null) as pausing,
        exists (select from pillars.workers worker where worker.worker_id = $1::uuid) as known,
        (select count(*) from proof) as proofs

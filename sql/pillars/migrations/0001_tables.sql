@@ -43,7 +43,9 @@ create table pillars.jobs (
     parent_id uuid,
     cancel_requested_at pillars.moment,
     cancel_requested_by text,
+    pause_requested_at pillars.moment,
     paused_at pillars.moment,
+    paused_by text,
     waiting_for text collate "C",
     last_error text,
     trace text,
@@ -65,6 +67,9 @@ comment on column pillars.jobs.timeout is 'Of one attempt. Null: the definition'
 comment on column pillars.jobs.expires_at is 'Not begun by then, the job ends expired. Null again once its code was started.';
 comment on column pillars.jobs.unique_key is 'At most one unfinished job holds it; hashed over 200 bytes.';
 comment on column pillars.jobs.cancel_requested_by is 'Who asked first; the reason that the ended job bears.';
+comment on column pillars.jobs.pause_requested_at is 'Of a running job: its code is to pause; whatever puts the job back pauses it.';
+comment on column pillars.jobs.paused_at is 'Since when nothing of it runs. A running one keeps its slot and its lock, and its deadline rests.';
+comment on column pillars.jobs.paused_by is 'Who asked for the pause.';
 comment on column pillars.jobs.waiting_for is 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
 
 create index jobs_claim on pillars.jobs (queue, priority desc, run_at, job_id) where not parked;

@@ -213,7 +213,7 @@ create function pillars.cancel(job_id uuid, asked_by text default null) returns 
 language plpgsql set search_path = pg_catalog, pg_temp as $$
 declare
     job pillars.jobs;
-    asking text := left(coalesce(nullif(btrim(asked_by), ''), 'the role ' || session_user), 200);
+    asking text := pillars.asking(asked_by);
 begin
     for look in 1..2 loop
         select * into job from pillars.jobs held where held.job_id = cancel.job_id for update;
@@ -241,6 +241,78 @@ begin
     end loop;
     return 'unknown';
 end $$;
+
+-- Who asks for something, for people: as they say, or else their role.
+create function pillars.asking(asked_by text) returns text
+language sql stable
+return left(coalesce(nullif(btrim(asked_by), ''), 'the role ' || session_user), 200);
+
+-- Pause a job: not running, nobody claims it from now on; running, its worker is told, and the row says paused_at once its code rests.
+--
+-- Locks the row first, and looks twice, as cancel does. Asked again it changes nothing.
+create function pillars.pause(job_id uuid, asked_by text default null) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    job pillars.jobs;
+begin
+    for look in 1..2 loop
+        select * into job from pillars.jobs held where held.job_id = pause.job_id for update;
+        if found and job.paused_at is not null then
+            return 'paused';
+        elsif found and job.locked_by is not null then
+            update pillars.jobs held
+            set pause_requested_at = coalesce(held.pause_requested_at, pillars.now()),
+                paused_by = case when held.pause_requested_at is null then pillars.asking(asked_by) else held.paused_by end
+            where held.job_id = pause.job_id;
+            perform pg_notify(pillars.own_channel(job.locked_by), 'pause ' || pause.job_id);
+            return 'requested';
+        elsif found then
+            update pillars.jobs held set paused_at = pillars.now(), paused_by = pillars.asking(asked_by), parked = true
+            where held.job_id = pause.job_id;
+            return 'paused';
+        end if;
+        perform from pillars.finished_jobs ended where ended.job_id = pause.job_id;
+        if found then
+            return 'final';
+        end if;
+    end loop;
+    return 'unknown';
+end $$;
+
+comment on function pillars.pause is 'Pause a job: paused, requested (it runs; its worker was told), final (already ended), unknown.';
+
+-- Let a paused job go on, or take back that a running one is to pause. The deadline of one that runs moves by as long as it has rested.
+create function pillars.resume(job_id uuid) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    job pillars.jobs;
+begin
+    for look in 1..2 loop
+        select * into job from pillars.jobs held where held.job_id = resume.job_id for update;
+        if found and job.paused_at is null and job.pause_requested_at is null then
+            return 'unpaused';
+        elsif found then
+            update pillars.jobs held
+            set pause_requested_at = null, paused_at = null, paused_by = null,
+                parked = held.locked_by is null and held.waiting_for is not null,
+                deadline_at = held.deadline_at + coalesce(pillars.now() - held.paused_at, interval '0')
+            where held.job_id = resume.job_id;
+            if job.locked_by is not null then
+                perform pg_notify(pillars.own_channel(job.locked_by), 'resume ' || resume.job_id);
+            elsif job.waiting_for is null then
+                perform pg_notify('pillars', job.queue);
+            end if;
+            return 'resumed';
+        end if;
+        perform from pillars.finished_jobs ended where ended.job_id = resume.job_id;
+        if found then
+            return 'final';
+        end if;
+    end loop;
+    return 'unknown';
+end $$;
+
+comment on function pillars.resume is 'Let a paused job go on: resumed, unpaused (it was not paused), final (already ended), unknown.';
 
 comment on function pillars.cancel is 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
 
@@ -423,6 +495,9 @@ begin
             -- Each at its own time, or those that were claimed with the culprit would die with it time and again.
             run_at = pillars.now() + interval '1 second' * (least(2 ^ least(job.crashes, 6), 60) * (1 + random())),
             expires_at = null, -- it may have begun: nobody is left to say
+            parked = job.paused_at is not null or job.pause_requested_at is not null,
+            paused_at = coalesce(job.paused_at, case when job.pause_requested_at is not null then pillars.now() end),
+            pause_requested_at = null,
             last_error = 'the worker died holding the job'
         where job.ctid = any(array(select held.place from held where not held.ends))
         returning job.job_id, job.name, job.queue
@@ -529,7 +604,7 @@ begin
           and job.name in (select definition.name from pillars.definitions definition)
         for update skip locked
     ), freed as (
-        update pillars.jobs job set parked = false, waiting_for = null, last_error = null
+        update pillars.jobs job set parked = job.paused_at is not null, waiting_for = null, last_error = null
         where job.ctid = any(array(select defined.place from defined))
         returning job.queue
     )
@@ -693,8 +768,8 @@ end $$;
 -- Every job, unfinished and final, with its state. Both halves are of the same types, without domains: else a reader's conditions stay outside.
 create view pillars.all_jobs as
 select job.job_id, job.name, job.queue, job.priority,
-       case when job.locked_by is not null then 'running'
-            when job.paused_at is not null then 'paused'
+       case when job.paused_at is not null then 'paused'
+            when job.locked_by is not null then 'running'
             when job.parked then 'waiting'
             when job.run_at > pillars.now() then 'scheduled'
             else 'ready' end as state,

@@ -6,7 +6,7 @@ with freed as materialized (
       and not exists (select from pillars.jobs before where before.job_id = substr(job.waiting_for, 5)::uuid)
     order by job.job_id for update of job skip locked
 ), written as (
-    update pillars.jobs job set parked = false, waiting_for = null, run_at = greatest(job.run_at, pillars.now())
+    update pillars.jobs job set parked = job.paused_at is not null, waiting_for = null, run_at = greatest(job.run_at, pillars.now())
     where job.ctid = any(array(select freed.place from freed))
     returning job.job_id, job.queue
 ), woken as materialized (

@@ -1,0 +1,76 @@
+"""The rest of a job's code: asked for by a pause, begun at a checkpoint, ended by a resume."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from pillars.worker.holdings import counted_clock
+
+
+class Rest:
+    """Of one attempt. Several of its tasks may wait at checkpoints: it begins with the first, and is over with the last."""
+
+    __slots__ = ("_began_at", "_on_begun", "_on_over", "_over", "_rested", "_waiting", "told_at")
+
+    def __init__(self, *, on_begun: Callable[[], None], on_over: Callable[[], None]) -> None:
+        self._on_begun = on_begun
+        self._on_over = on_over
+        self._over: asyncio.Event | None = None
+        """Set when its code may go on; None while it is not to rest."""
+        self._waiting = 0
+        self._began_at = 0.0
+        self._rested = 0.0
+        """Seconds, up to `_began_at` while it rests."""
+        self.told_at = 0.0
+        """When it was last told to pause or to go on, by the clock of trust."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether its code is to rest at its next checkpoint."""
+        return self._over is not None
+
+    @property
+    def begun(self) -> bool:
+        """Whether its code waits to go on."""
+        return self._waiting > 0
+
+    def seconds(self) -> float:
+        """How long it has rested so far."""
+        return self._rested + (time.monotonic() - self._began_at if self._waiting else 0.0)
+
+    def pause(self) -> None:
+        self.told_at = counted_clock()
+        if self._over is None:
+            self._over = asyncio.Event()
+
+    def resume(self) -> None:
+        self.told_at = counted_clock()
+        self.end()
+
+    def end(self) -> None:
+        """Nobody waits any longer; its code goes on, or ends."""
+        over, self._over = self._over, None
+        if over is not None:
+            over.set()
+
+    async def taken(self) -> None:
+        """Wait for as long as it is wanted."""
+        while self._over is not None:
+            self._begin()
+            try:
+                await self._over.wait()
+            finally:
+                self._leave()
+
+    def _begin(self) -> None:
+        self._waiting += 1
+        if self._waiting == 1:
+            self._began_at = time.monotonic()
+            self._on_begun()
+
+    def _leave(self) -> None:
+        if self._waiting == 1:
+            self._rested = self.seconds()
+        self._waiting -= 1
+        if not self._waiting:
+            self._on_over()
