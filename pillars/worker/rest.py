@@ -55,10 +55,10 @@ class Rest:
 
     async def taken(self) -> None:
         """Wait for as long as it is wanted."""
-        while self._over is not None:
+        while (over := self._over) is not None:
             self._begin()
             try:
-                await self._over.wait()
+                await over.wait()
             finally:
                 self._leave()
 

@@ -28,7 +28,7 @@ async def theirs(scope: Any, receive: Any, send: Any) -> None:
         "/api/jobs/",
         "/api/healthy",
         "/api/jobs/1/2/3",
-        "/api/jobs/1/pause",
+        "/api/jobs/1/stop",
         "/dashboards",
         "/API/JOBS",
     ],

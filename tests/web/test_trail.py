@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -54,6 +55,8 @@ CHANGES = {
     "POST /api/jobs": Change("job.enqueue", "?", said={"json": {"name": "fetch"}}, details={"name": "fetch", "created": True}),
     "DELETE /api/jobs/{job_id}": Change("job.cancel", details={"outcome": "cancelled"}),
     "POST /api/jobs/{job_id}/cancel": Change("job.cancel", job="running", details={"outcome": "requested"}),
+    "POST /api/jobs/{job_id}/pause": Change("job.pause", job="running", details={"outcome": "requested"}),
+    "POST /api/jobs/{job_id}/resume": Change("job.resume", job="paused"),
     "POST /api/jobs/{job_id}/retry": Change("job.retry", job="failed"),
     "POST /api/schedules/{name}/run": Change("schedule.run", "hourly", details=RAN),
     "POST /api/schedules/{name}/pause": Change("schedule.pause", "hourly"),
@@ -63,6 +66,8 @@ CHANGES = {
     "POST /dashboard/jobs": Change("job.cancel", None, said=FORM, details={"job_ids": ["JOB"], "done": 1}),
     "POST /dashboard/jobs/{job_id}/retry": Change("job.retry", job="failed"),
     "POST /dashboard/jobs/{job_id}/cancel": Change("job.cancel", job="running", details={"outcome": "requested"}),
+    "POST /dashboard/jobs/{job_id}/pause": Change("job.pause", details={"outcome": "paused"}),
+    "POST /dashboard/jobs/{job_id}/resume": Change("job.resume", job="paused"),
     "POST /dashboard/schedules/{name}/run": Change("schedule.run", "hourly", details=RAN),
     "POST /dashboard/schedules/{name}/pause": Change("schedule.pause", "hourly"),
     "POST /dashboard/schedules/{name}/resume": Change("schedule.resume", "hourly"),
@@ -98,6 +103,8 @@ async def made(db: str, state: str) -> str:
     await enqueue(db)
     if state == "running":
         await run(db, job_id)
+    elif state == "paused":
+        await ask(db, "select pillars.pause($1)", UUID(job_id))
     elif state == "failed":
         await end(db, job_id, state)
     return job_id

@@ -168,6 +168,23 @@ async def test_a_worker_that_stops_gives_it_back_paused_and_the_attempt_with_it(
         assert await handle.result(timeout="20s") == 1
 
 
+@BOTH
+async def test_one_that_comes_to_rest_during_a_drain_is_given_back_paused(
+    db: str, database: Database, walking: Job[[], int]
+) -> None:
+    async with running(worker_for(database, walking, drain="1h")) as worker:
+        await until(lambda: worker.listener.proved)
+        handle = await walking.enqueue()
+        await until(lambda: bool(steps))
+        worker.process.stopping.set()
+        await until(lambda: not worker.process.ready)
+        await handle.pause()
+        await until(lambda: not worker.running())
+    assert await handle.state() == "paused"
+    assert await ask(db, "select attempt from pillars.jobs") == 0
+    go_on.set()
+
+
 async def test_the_deadline_rests_too() -> None:
     attempt = attempt_of(walks, timeout=timedelta(milliseconds=60))
     walking = asyncio.create_task(attempt.run())
