@@ -10,7 +10,8 @@ import click
 import pytest
 
 from cli.known import COMMANDS, options
-from transitions import NOTHING, STATES_TODAY, TRANSITIONS
+from pillars.store.states import STATES
+from transitions import NOTHING, TRANSITIONS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -190,11 +191,11 @@ def test_the_states_in_words_are_the_table_of_transitions() -> None:
     told = {
         (before, event, after)
         for before, cell in rows
-        if before in STATES_TODAY
+        if before in STATES
         for after, events in re.findall(r"`(\w+)` \((.+?)\)", cell)
         for event in _events(events)
     }
-    assert [before for before, _ in rows if before in STATES_TODAY] == STATES_TODAY
+    assert [before for before, _ in rows if before in STATES] == list(STATES)
     assert told == {
         (one.before, one.happens, one.after) for one in TRANSITIONS if one.before != NOTHING
     }

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-from pillars.store.states import STATES
-
 
 class Transition(NamedTuple):
     """What happens to a job in `before`, and the state that it has then."""
@@ -16,9 +14,6 @@ class Transition(NamedTuple):
 NOTHING = "[*]"
 """Before a job was enqueued, as state diagrams write it."""
 
-STATES_TODAY = [state for state in STATES if state != "paused"]
-"""Nothing pauses a single job yet."""
-
 TRANSITIONS = [
     Transition(*words)
     for words in (
@@ -28,14 +23,21 @@ TRANSITIONS = [
         ("scheduled", "its time comes", "ready"),
         ("scheduled", "retry by hand", "ready"),
         ("scheduled", "cancel", "cancelled"),
+        ("scheduled", "pause", "paused"),
         ("ready", "claim", "running"),
         ("ready", "nobody defines its name", "waiting"),
         ("ready", "cancel", "cancelled"),
         ("ready", "expire", "expired"),
+        ("ready", "pause", "paused"),
         ("waiting", "its name is defined", "ready"),
         ("waiting", "the job before it ends", "ready"),
         ("waiting", "cancel", "cancelled"),
         ("waiting", "expire", "expired"),
+        ("waiting", "pause", "paused"),
+        ("paused", "resume", "ready"),
+        ("paused", "resume where it runs", "running"),
+        ("paused", "cancel", "cancelled"),
+        ("paused", "expire", "expired"),
         ("running", "return", "completed"),
         ("running", "fail, tries left", "scheduled"),
         ("running", "fail, no tries left", "failed"),
@@ -45,6 +47,7 @@ TRANSITIONS = [
         ("running", "its worker dies", "scheduled"),
         ("running", "its worker dies once too often", "failed"),
         ("running", "end as asked", "cancelled"),
+        ("running", "rest as asked", "paused"),
         ("failed", "retry by hand", "ready"),
         ("cancelled", "retry by hand", "ready"),
         ("expired", "retry by hand", "ready"),

@@ -185,13 +185,10 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
 
 def _because(seen: Seen) -> str:
     """What an unfinished job waits for."""
-    known = seen.circumstances
     waits = oversight.held_up_by(seen)
     if waits is not None:
         paused = waits == oversight.QUEUE_PAUSED
         return f": {waits}" + (f"; app queues resume {seen.job.queue}" if paused else "")
-    if known is not None and known.paused_at is not None and seen.job.locked_by is None:
-        return f": since {age(known.paused_at, seen.now)}"
     return ""
 
 

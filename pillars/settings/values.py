@@ -26,7 +26,7 @@ THREADS = 8  # sync jobs share one interpreter lock
 PROCESSES = 1  # of `app worker`
 CHILDREN = 2  # each is an interpreter with the app in it, in memory
 DRAIN = timedelta(seconds=25)  # Heroku and Kubernetes kill after 30 s
-GRACE = timedelta(seconds=10)
+GRACE = timedelta(seconds=10)  # closing connections and files takes seconds at most; a slot is dear
 SHORT_DRAIN = timedelta(seconds=4)  # honcho (`app dev`) and fly.io kill after 5 s
 LOCK = timedelta(
     seconds=30

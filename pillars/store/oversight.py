@@ -56,6 +56,23 @@ def held_up_by(seen: Seen) -> str | None:
     known = seen.circumstances
     if known is None:
         return None
+    if seen.job.locked_by is not None:
+        return _runs_on(seen, known) or _paused(seen, known)
+    paused = _paused(seen, known)
+    if paused is not None:
+        return paused
+    if known.waiting_for == "definition" or not known.defined:
+        return "waits for a process whose code has this name"
+    if known.waiting_for is not None:
+        return f"waits for {known.waiting_for}"
+    if known.queue_paused_at is not None:
+        return QUEUE_PAUSED
+    return None
+
+
+def _paused(seen: Seen, known: Circumstances) -> str | None:
+    if known.cancel_requested_at is not None:
+        return None
     if known.paused_at is not None:
         held = ", and it keeps its slot" if seen.job.locked_by is not None else ""
         return f"paused by {known.paused_by or 'nobody knows whom'} {age(known.paused_at, seen.now)}{held}"
@@ -64,14 +81,6 @@ def held_up_by(seen: Seen) -> str | None:
         return (
             f"asked to pause by {known.paused_by} {asked}: it rests at its code's next checkpoint"
         )
-    if seen.job.locked_by is not None:
-        return _runs_on(seen, known)
-    if known.waiting_for == "definition" or not known.defined:
-        return "waits for a process whose code has this name"
-    if known.waiting_for is not None:
-        return f"waits for {known.waiting_for}"
-    if known.queue_paused_at is not None and known.paused_at is None:
-        return QUEUE_PAUSED
     return None
 
 
@@ -81,7 +90,7 @@ def _runs_on(seen: Seen, known: Circumstances) -> str | None:
         gone = "has left no word" if last is None else f"was last seen {age(last, seen.now)}"
         return f"its worker {gone}; another takes it over once its lock has expired"
     deadline = seen.job.deadline_at
-    if deadline is not None and deadline < seen.now:
+    if deadline is not None and deadline < seen.now and known.paused_at is None:
         return f"overdue for {span(seen.now - deadline)}: its code goes on, as a thread does, which nothing can interrupt"
     return None
 

@@ -1,9 +1,11 @@
 """One attempt of one job, told in order: start, perform, judge."""
 
 import asyncio
+import concurrent.futures
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from functools import partial
@@ -11,7 +13,6 @@ from types import TracebackType
 from typing import Any
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 
 from pillars import backoff, log
@@ -57,7 +58,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_on_rest", "_threads", "_timer",
+        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_loop", "_on_rest", "_threads", "_timer",
         "began_at", "claimed", "completed_inside", "job", "key", "rest", "stopped_at", "task", "why",
     )  # fmt: skip
 
@@ -93,6 +94,7 @@ class Attempt:
         self._begun = False
         """Whether it does: before and after there is nothing to cancel."""
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._asked = 0
         """How often the task was cancelled by us."""
 
@@ -122,11 +124,14 @@ class Attempt:
         if why in self._asked_by:
             return
         self._asked_by += (why,)
-        self.why = self.why or why
-        self.stopped_at = self.stopped_at or time.monotonic()
-        self.rest.end()  # a thread waits for nothing else
+        self._note(why)
         if self.job.kind == "async" or why is Why.DRAIN:
             self._cancel()
+
+    def _note(self, why: Why) -> None:
+        self.why = self.why or why
+        self.stopped_at = self.stopped_at or time.monotonic()
+        self.rest.end()
 
     @property
     def begun(self) -> bool:
@@ -138,19 +143,44 @@ class Attempt:
         """Whether its code is to end: it was stopped, or is past its deadline. Also for the job's own thread."""
         return self.why is not None or (self.overdue_by(time.monotonic()) or -1.0) >= 0
 
+    def pause(self) -> None:
+        """Have its code rest at its next checkpoint, unless it is to end."""
+        if self.why is None:
+            self.rest.pause()
+
+    def stop_resting(self, why: Why) -> None:
+        """Stop code that rests. A thread ends by itself once it is woken, and is not left alone with what it cleans up."""
+        if self.job.kind == "async":
+            self.stop(why)
+        else:
+            self._note(why)
+
     async def checkpoint(self) -> None:
         """Let the loop turn; end the code here where it is to end, and let it rest where that is wanted."""
-        self._heed_end()
+        if asyncio.get_running_loop() is not self._loop:  # one that a thread runs by itself
+            await asyncio.to_thread(self.checkpoint_now)
+            return
+        await self._heed_end()
         await asyncio.sleep(0)
         await self.rest.taken()
-        self._heed_end()
+        await self._heed_end()
 
     def checkpoint_now(self) -> None:
-        if self.rest.wanted:
-            anyio.from_thread.run(self.rest.taken)
-        self._heed_end()
+        self._heed_end_now()
+        if self.rest.wanted and self._loop is not None:
+            with suppress(concurrent.futures.CancelledError):  # the loop ends
+                asyncio.run_coroutine_threadsafe(self.rest.taken(), self._loop).result()
+            self._heed_end_now()
 
-    def _heed_end(self) -> None:
+    async def _heed_end(self) -> None:
+        """By a cancellation of the task, so that the cleanup that follows is left in peace; by hand where the code has swallowed that."""
+        if self.must_end:
+            if not self._asked:
+                self._cancel()
+            await asyncio.sleep(0)
+            self._heed_end_now()
+
+    def _heed_end_now(self) -> None:
         if self.must_end:
             raise asyncio.CancelledError(self.why.value if self.why else "its deadline has passed")
 
@@ -160,7 +190,7 @@ class Attempt:
         self._on_rest(self)
 
     def _goes_on(self) -> None:
-        if self.why is None:
+        if self._begun and self.why is None:
             self.heed_deadline()
 
     def heed_deadline(self) -> None:
@@ -174,6 +204,7 @@ class Attempt:
         if self.why is not None:
             return self._stopped()
         self.task, self._begun = self.task or asyncio.current_task(), True
+        self._loop = asyncio.get_running_loop()
         try:
             kwargs = self._arguments()
             if self.job.kind == "async":
@@ -191,6 +222,7 @@ class Attempt:
     def _end(self) -> None:
         """The code has ended: nothing of ours is left on its task."""
         self._begun = False
+        self.rest.end()  # for tasks that it has left behind
         if self._timer is not None:
             self._timer.cancel()
         for _ in range(self._asked):

@@ -114,14 +114,14 @@ class Crew:
         """Have those that run rest at their next checkpoint, and give back those that wait."""
         for attempt in self.attempts():
             if concerns(attempt.claimed):
-                attempt.rest.pause()
+                attempt.pause()
         self._give_back_waiting(lambda one, _came_at: concerns(one))
 
     def stop_resting(self, why: Why) -> None:
         """Cancel those that rest: nobody waits for them."""
         for attempt in self.attempts():
             if attempt.rest.begun:
-                attempt.stop(why)
+                attempt.stop_resting(why)
 
     def give_back_waiting(self) -> None:
         """Begin nothing more."""

@@ -58,7 +58,7 @@ class Pauses:
             elif attempt.rest.begun:
                 self.rests(attempt)
             else:
-                attempt.rest.pause()
+                attempt.pause()
 
     async def run(self) -> None:
         """Write down what rests until cancelled; after trouble with the database the next heartbeat has it tried again."""

@@ -1,5 +1,6 @@
 """`app worker`: claims jobs, runs them, writes what became of them, until it is asked to stop."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -174,7 +175,8 @@ class Worker:
 
     def _rests(self, attempt: Attempt) -> None:
         if self.process.stopping.is_set():
-            attempt.stop(Why.DRAIN)  # given back, its row pauses
+            # Given back, its row pauses. Not at once: its code would be cancelled by itself.
+            asyncio.get_running_loop().call_soon(attempt.stop_resting, Why.DRAIN)
         else:
             self.pauses.rests(attempt)
 

@@ -21,7 +21,7 @@ class Rest:
         self._began_at = 0.0
         self._rested = 0.0
         """Seconds, up to `_began_at` while it rests."""
-        self.told_at = 0.0
+        self.told_at = counted_clock()
         """When it was last told to pause or to go on, by the clock of trust."""
 
     @property

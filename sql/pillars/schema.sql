@@ -1119,9 +1119,9 @@ CREATE VIEW pillars.queue_stats AS
     (spoken.paused_at IS NOT NULL) AS paused
    FROM (( SELECT job.queue,
             count(*) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND ((job.run_at)::timestamp with time zone <= pillars.now()))) AS ready,
-            count(*) FILTER (WHERE (job.locked_by IS NOT NULL)) AS running,
+            count(*) FILTER (WHERE ((job.locked_by IS NOT NULL) AND (job.paused_at IS NULL))) AS running,
             count(*) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND ((job.run_at)::timestamp with time zone > pillars.now()))) AS scheduled,
-            count(*) FILTER (WHERE (job.parked AND (job.locked_by IS NULL))) AS parked,
+            count(*) FILTER (WHERE job.parked) AS parked,
             min((job.run_at)::timestamp with time zone) FILTER (WHERE ((job.locked_by IS NULL) AND (NOT job.parked) AND ((job.run_at)::timestamp with time zone <= pillars.now()))) AS oldest_ready_at
            FROM pillars.jobs job
           GROUP BY job.queue) waiting

@@ -468,6 +468,8 @@ async def test_code_that_runs_on_past_its_deadline_is_found(db: str) -> None:
     assert_finds(await find(db, "jobs.overdue"), "ok")
     await move_clock(db, timedelta(minutes=2))
     assert_finds(await find(db, "jobs.overdue"), "warn", '1 of "thread" by ')
+    await tell(db, "update pillars.jobs set paused_at = pillars.now(), parked = true")
+    assert_finds(await find(db, "jobs.overdue"), "ok")
 
 
 async def test_a_ready_job_that_waits_is_found_with_the_reason(db: str) -> None:

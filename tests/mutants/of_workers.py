@@ -26,6 +26,90 @@ FUNCTIONS = "sql/pillars/migrations/0002_functions.sql"
 
 WORKER = [
     Mutant(
+        name="pause-after-the-end",
+        without="What is to end does not come to rest.",
+        promise=Promise.ENDED,
+        edits=edit(
+            ATTEMPTS,
+            "        if self.why is None:\n            self.rest.pause()\n",
+            "        self.rest.pause()\n",
+        ),
+        tests=(RESTING + "test_a_thread_whose_end_was_asked_for_does_not_come_to_rest",),
+    ),
+    Mutant(
+        name="rest-in-spite-of-an-end",
+        without="A job whose end was asked for is not written down as paused.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "sql/pillars/jobs/rest.sql",
+            "job.pause_requested_at is not null and job.cancel_requested_at is null",
+            "job.pause_requested_at is not null",
+        ),
+        tests=(PAUSE + "test_what_is_to_end_does_not_come_to_rest",),
+    ),
+    Mutant(
+        name="rest-for-ever",
+        without="Tasks that a job's code leaves at a checkpoint do not wait there for ever.",
+        promise=Promise.ENDED,
+        edits=edit(ATTEMPTS, "        self.rest.end()  # for tasks that it has left behind\n", ""),
+        tests=(RESTING + "test_tasks_that_the_code_leaves_at_a_checkpoint_do_not_wait_for_ever",),
+    ),
+    Mutant(
+        name="checkpoints-cut-cleanup",
+        without="What cleans up after a checkpoint that ends it is left in peace.",
+        promise=Promise.ENDED,
+        edits=edit(
+            ATTEMPTS,
+            "            if not self._asked:\n                self._cancel()\n            await asyncio.sleep(0)\n",
+            "",
+        ),
+        tests=(RESTING + "test_what_cleans_up_after_a_checkpoint_is_left_in_peace",),
+    ),
+    Mutant(
+        name="resting-threads-are-left-alone",
+        without="A thread that rests is not left alone with its cleanup at a drain.",
+        promise=Promise.ENDED,
+        edits=edit(
+            ATTEMPTS,
+            '        if self.job.kind == "async":\n            self.stop(why)\n        else:\n            self._note(why)\n',
+            "        self.stop(why)\n",
+        ),
+        tests=(RESTING + "test_a_thread_that_rests_is_not_left_alone_with_its_cleanup_at_a_drain",),
+    ),
+    Mutant(
+        name="definitions-end-pauses",
+        without="What a paused job waited for does not end its pause.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "sql/pillars/definitions/define.sql",
+            "parked = job.paused_at is not null,",
+            "parked = false,",
+        ),
+        tests=(PAUSE + "test_what_it_waited_for_does_not_end_its_pause",),
+    ),
+    Mutant(
+        name="jobs-before-end-pauses",
+        without="The end of the job before it does not end a job's pause.",
+        promise=Promise.ENDED,
+        edits=edit(
+            "sql/pillars/schedules/free.sql",
+            "parked = job.paused_at is not null,",
+            "parked = false,",
+        ),
+        tests=(PAUSE + "test_what_it_waited_for_does_not_end_its_pause",),
+    ),
+    Mutant(
+        name="deadlines-stay-in-the-row",
+        without="The deadline in the row of a job that runs moves by its rest.",
+        promise=Promise.ENDED,
+        edits=edit(
+            FUNCTIONS,
+            "deadline_at = held.deadline_at + coalesce(pillars.now() - held.paused_at, interval '0')",
+            "deadline_at = held.deadline_at",
+        ),
+        tests=(PAUSE + "test_the_deadline_of_one_that_runs_moves_by_its_rest",),
+    ),
+    Mutant(
         name="pause-ends-with-the-attempt",
         without="A job that is to pause, or rests, is paused where it goes back into its queue.",
         promise=Promise.ENDED,

@@ -1,5 +1,6 @@
 """Pausing: by the state that the row has once it is locked, and through everything that moves it meanwhile."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from stepping import (
     put_one,
     row,
 )
-from support import ask, move_clock, tell
+from support import ask, move_clock, tell, until
 
 SECOND = timedelta(seconds=1)
 
@@ -90,6 +91,7 @@ async def test_what_it_waited_for_does_not_end_its_pause(db: str) -> None:
         await user.sweep()
         await tell(db, (await free_statement()))
         assert [await state_of(db, one) for one in (after, unknown)] == ["paused", "paused"]
+        assert (await user.claim(names=("work", "late"))).jobs == []
         for job_id in (after, unknown):
             assert await resume(user, job_id) == "resumed"
             assert await state_of(db, job_id) == "ready"
@@ -197,6 +199,58 @@ async def test_a_paused_job_can_be_cancelled(db: str, *, resting: bool) -> None:
         else:
             assert await user.cancel(job_id) == "cancelled"
     assert await places_of(db, job_id) == (0, 1)
+
+
+async def test_what_is_to_end_does_not_come_to_rest(db: str) -> None:
+    job_id = await put_one(db)
+    async with hands(db) as (worker, user):
+        [job] = await worker.take()
+        await pause(user, job_id)
+        await user.cancel(job_id)
+        told = await worker.beat(job.lock_token)
+        assert (told.ending, told.pausing) == ([job_id], [])
+        assert await rest(worker, job) == []
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+async def test_a_wish_that_waits_for_a_give_back_counts_for_what_it_finds(
+    db: str, verb: str
+) -> None:
+    job_id = await put_one(db)
+    async with hands(db) as (worker, user):
+        [job] = await worker.take()
+        async with worker.session.transaction():
+            await worker.put_back(job)
+            wish = (
+                jobs.pause(user.session, job_id, by="ada")
+                if verb == "pause"
+                else resume(user, job_id)
+            )
+            asked = asyncio.create_task(wish)
+            await until(lambda: user.waits(db))
+        assert await asked == {"pause": "paused", "resume": "unpaused"}[verb]
+
+
+async def test_a_pause_that_waits_for_a_claim_asks_the_worker(db: str) -> None:
+    job_id = await put_one(db)
+    async with hands(db) as (worker, user):
+        async with worker.session.transaction():
+            [job] = await worker.take()
+            asked = asyncio.create_task(pause(user, job_id))
+            await until(lambda: user.waits(db))
+        assert await asked == "requested"
+        assert await rest(worker, job) == [job_id]
+
+
+async def test_a_pause_that_waits_for_a_finish_answers_final(db: str) -> None:
+    job_id = await put_one(db)
+    async with hands(db) as (worker, user):
+        [job] = await worker.take()
+        async with worker.session.transaction():
+            await worker.finish(job)
+            asked = asyncio.create_task(pause(user, job_id))
+            await until(lambda: user.waits(db))
+        assert await asked == "final"
 
 
 async def test_one_that_has_ended_and_one_that_nobody_knows_are_told(db: str) -> None:

@@ -8,14 +8,14 @@ import pytest
 
 from pillars import every, job
 from pillars.cron.syncing import sync
-from pillars.store import redriving, schedules
+from pillars.store import jobs, redriving, schedules
 from pillars.store.database import Database
-from pillars.store.rows import Claimed
+from pillars.store.rows import Claimed, Held
 from pillars.store.states import STATES
 from pillars.worker.attempts import AFTER_DRAIN
 from stepping import Hand, define, hand, put_one
 from support import ask, asking, move_clock, tell
-from transitions import NOTHING, STATES_TODAY, TRANSITIONS
+from transitions import NOTHING, TRANSITIONS
 
 HOUR = timedelta(hours=1)
 ONE_TOO_MANY = 2  # crashes before the third, of a job that nobody defines
@@ -62,6 +62,19 @@ async def parked(worker: Hand, db: str, waiting_for: str) -> Claimed:
     return held
 
 
+async def paused(worker: Hand, db: str) -> Claimed:
+    held = await ready(worker, db)
+    await jobs.pause(worker.session, held.job_id, by="a hand")
+    return held
+
+
+async def resting(worker: Hand, db: str) -> Claimed:
+    held = await running(worker, db)
+    await jobs.pause(worker.session, held.job_id, by="a hand")
+    await rest(worker, db, held)
+    return held
+
+
 async def completed(worker: Hand, db: str) -> Claimed:
     return await ended(worker, db, "completed")
 
@@ -88,7 +101,7 @@ async def expired(worker: Hand, db: str) -> Claimed:
 
 MAKERS: dict[str, Make] = {
     made.__name__: made
-    for made in (scheduled, ready, running, waiting, completed, failed, cancelled, expired)
+    for made in (scheduled, ready, running, waiting, paused, completed, failed, cancelled, expired)
 }
 
 
@@ -100,6 +113,12 @@ async def expire(worker: Hand, db: str, held: Claimed) -> None:
     late = "update pillars.jobs set expires_at = greatest(run_at, pillars.now()) where job_id = $1"
     await tell(db, late, held.job_id)
     await worker.ask("select pillars.expire()")
+
+
+async def rest(worker: Hand, db: str, held: Claimed) -> None:
+    asked = "update pillars.jobs set pause_requested_at = pillars.now() where job_id = $1 and locked_by is not null"
+    await tell(db, asked, held.job_id)
+    await jobs.rest(worker.session, worker.worker_id, [Held(held.lock_token, held.job_id)])
 
 
 async def die(worker: Hand, db: str, crashes: int) -> None:
@@ -129,6 +148,10 @@ EVENTS: dict[str, Happen] = {
     "release": lambda worker, _db, held: worker.put_back(held),
     "its worker dies": lambda worker, db, _held: die(worker, db, 1),
     "its worker dies once too often": lambda worker, db, _held: die(worker, db, ONE_TOO_MANY),
+    "pause": lambda worker, _db, held: jobs.pause(worker.session, held.job_id, by="a hand"),
+    "rest as asked": rest,
+    "resume": lambda worker, _db, held: jobs.resume(worker.session, held.job_id),
+    "resume where it runs": lambda worker, _db, held: jobs.resume(worker.session, held.job_id),
     "end as asked": lambda worker, _db, held: worker.finish(held, state="cancelled"),
 }
 
@@ -152,6 +175,8 @@ async def test_an_event_changes_the_states_that_the_table_says_and_no_other(
     makers = dict(MAKERS)
     if event == "the job before it ends":
         makers["waiting"] = waiting_for_an_ended_job
+    if event == "resume where it runs":
+        makers["paused"] = resting
     async with hand(db) as worker:
         held = {state: await make(worker, db) for state, make in makers.items()}
         seen = await states(db)
@@ -201,4 +226,4 @@ async def test_a_job_begins_as_the_table_says(db: str, database: Database) -> No
 def test_the_table_tells_each_event_once_a_state_and_every_event_is_tried() -> None:
     assert len({(one.before, one.happens) for one in TRANSITIONS}) == len(TRANSITIONS)
     assert {one.happens for one in TRANSITIONS if one.before != NOTHING} == set(EVENTS)
-    assert set(MAKERS) == set(STATES_TODAY) == set(STATES) - {"paused"}
+    assert set(MAKERS) == set(STATES)

@@ -145,6 +145,12 @@ async def test_a_running_job_is_asked_to_pause_on_its_page(
         db,
         "update pillars.jobs set paused_at = pillars.now(), parked = true, pause_requested_at = null",
     )
+    assert "has left no word" in (await client.get(page)).text
+    await tell(
+        db,
+        """insert into pillars.workers (worker_id, role, host, pid, version, deployment, state, slots)
+           select locked_by, 'worker', 'here', 1, '0', 'shop', 'running', 1 from pillars.jobs""",
+    )
     assert "it keeps its slot" in (await client.get(page)).text
 
 

@@ -16,9 +16,10 @@ from worker.test_attempts import LOOKS, attempt_of
 from pillars import Context, Handle, JobCancelled, job
 from pillars.jobs.definition import Job
 from pillars.store.database import Database
-from pillars.worker.attempts import Why
+from pillars.worker.attempts import Attempt, Why
 from pillars.worker.holdings import counted_clock
-from pillars.worker.outcomes import Completed, Released, Retried
+from pillars.worker.outcomes import Cancelled, Completed, Released, Retried
+from pillars.worker.pillar import Worker
 from stepping import locked_tokens
 from support import ask, running, tell, until, worker_for
 
@@ -63,10 +64,12 @@ async def state_is(handle: Handle[Any], state: str) -> None:
     await until(is_it)
 
 
-async def stands_still() -> None:
-    """Nothing more is done, though there was time for it."""
+async def stands_still(worker: Worker) -> None:
+    """Nothing more is done, though the loop turns."""
+    assert all(attempt.rest.begun for attempt in worker.crew.attempts())
     before = len(steps)
-    await asyncio.to_thread(time.sleep, 0.05)
+    for _ in range(100):
+        await asyncio.sleep(0)
     assert len(steps) == before
 
 
@@ -81,7 +84,7 @@ async def test_a_running_job_rests_and_goes_on_where_it_was(
         with capture_logs() as lines:
             assert await handle.pause(by="ada")
             await state_is(handle, "paused")
-            await stands_still()
+            await stands_still(worker)
             assert len(worker.running()) == 1, "it keeps its slot"
             assert await handle.resume()
             before = len(steps)
@@ -97,12 +100,12 @@ async def test_a_running_job_rests_and_goes_on_where_it_was(
 async def test_the_wish_comes_by_the_heartbeat_where_none_was_heard(
     db: str, database: Database, walking: Job[[], int]
 ) -> None:
-    async with running(worker_for(database, walking, lock="2s")):
+    async with running(worker_for(database, walking, lock="2s")) as worker:
         handle = await walking.enqueue()
         await until(lambda: bool(steps))
         await tell(db, "update pillars.jobs set pause_requested_at = pillars.now()")
         await state_is(handle, "paused")
-        await stands_still()
+        await stands_still(worker)
         await tell(db, "update pillars.jobs set paused_at = null, parked = false")
         before = len(steps)
         await until(lambda: len(steps) > before)
@@ -186,17 +189,19 @@ async def test_one_that_comes_to_rest_during_a_drain_is_given_back_paused(
 
 
 async def test_the_deadline_rests_too() -> None:
-    attempt = attempt_of(walks, timeout=timedelta(milliseconds=60))
+    attempt = attempt_of(walks, timeout=timedelta(seconds=60))
     walking = asyncio.create_task(attempt.run())
     attempt.heed_deadline()
     await until(lambda: bool(steps))
-    attempt.rest.pause()
+    attempt.pause()
     await until(lambda: attempt.rest.begun)
-    left = -(attempt.overdue_by(time.monotonic()) or 0)
-    await asyncio.to_thread(time.sleep, 0.1)
-    assert attempt.overdue_by(time.monotonic()) == pytest.approx(-left, abs=0.02)
+    attempt.began_at -= 3600
+    attempt.rest._began_at -= 3600  # as if an hour had gone by at rest
     assert not attempt.must_end
     attempt.rest.resume()
+    before = len(steps)
+    await until(lambda: len(steps) > before)
+    attempt.began_at -= 3600  # and another without
     outcome = await walking
     assert isinstance(outcome, Retried)
     assert outcome.error.startswith("TimeoutError: not done within")
@@ -207,7 +212,7 @@ async def test_code_that_rests_is_stopped_as_any(walking: Job[[], int]) -> None:
     attempt = attempt_of(walking)
     task = asyncio.create_task(attempt.run())
     await until(lambda: bool(steps))
-    attempt.rest.pause()
+    attempt.pause()
     await until(lambda: attempt.rest.begun)
     attempt.stop(Why.LOST)
     assert await task == Released()
@@ -231,7 +236,7 @@ async def test_a_job_of_several_tasks_rests_once_and_goes_on_in_all() -> None:
 
     attempt = attempt_of(several)
     attempt._on_rest = rested.append
-    attempt.rest.pause()
+    attempt.pause()
     task = asyncio.create_task(attempt.run())
     await until(lambda: attempt.rest._waiting == 2)
     assert rested == [attempt]
@@ -259,24 +264,111 @@ async def test_a_reply_that_was_asked_for_before_the_last_word_is_not_heeded(
         await handle.result(timeout="20s")
 
 
-async def test_a_rest_that_could_not_be_written_down_is_written_with_a_later_heartbeat(
-    db: str, database: Database
+async def test_a_thread_whose_end_was_asked_for_does_not_come_to_rest() -> None:
+    attempt = attempt_of(walks_in_a_thread)
+    task = asyncio.create_task(attempt.run())
+    await until(lambda: bool(steps))
+    attempt.stop(Why.CANCEL)
+    attempt.pause()
+    assert not attempt.rest.wanted
+    assert isinstance(await task, Cancelled)
+
+
+@pytest.mark.parametrize("ends", ["drained while it rests", "past its deadline"])
+async def test_what_cleans_up_after_a_checkpoint_is_left_in_peace(ends: str) -> None:
+    cleaned: list[str] = []
+
+    @job(name=f"cleans.{uuid4()}")
+    async def cleans(ctx: Context) -> None:
+        try:
+            if not ends.startswith("drained"):
+                attempt.began_at -= 3600
+                attempt.heed_deadline()  # its timer is due, and has not fired
+            await ctx.checkpoint()
+        finally:
+            await anyio.sleep(0.01)
+            cleaned.append(ends)
+
+    def drain(resting: Attempt) -> None:
+        asyncio.get_running_loop().call_soon(resting.stop_resting, Why.DRAIN)
+
+    attempt = attempt_of(cleans, timeout=timedelta(seconds=60))
+    attempt._on_rest = drain
+    if ends.startswith("drained"):
+        attempt.pause()
+    task = asyncio.create_task(attempt.run())
+    attempt.heed_deadline()
+    outcome = await task
+    assert isinstance(outcome, Released if ends.startswith("drained") else Retried)
+    assert cleaned == [ends]
+    assert task.cancelling() == 0
+
+
+async def test_any_thread_of_a_job_may_rest() -> None:
+    def crunch(ctx: Context) -> str:
+        ctx.checkpoint_now()
+        return "went on"
+
+    @job(name=f"own.thread.{uuid4()}")
+    async def with_a_thread(ctx: Context) -> str:
+        return await asyncio.to_thread(crunch, ctx)
+
+    @job(name=f"own.loop.{uuid4()}")
+    def with_a_loop(ctx: Context) -> str:
+        async def crunches() -> str:
+            await ctx.checkpoint()
+            return "went on"
+
+        return asyncio.run(crunches())
+
+    for one in (with_a_thread, with_a_loop):
+        attempt = attempt_of(one)
+        attempt.pause()
+        task = asyncio.create_task(attempt.run())
+        await until(lambda attempt=attempt: attempt.rest.begun)  # type: ignore[misc]
+        attempt.rest.resume()
+        assert await task == Completed('"went on"')
+
+
+async def test_tasks_that_the_code_leaves_at_a_checkpoint_do_not_wait_for_ever() -> None:
+    left: list[asyncio.Task[None]] = []
+
+    @job(name=f"leaves.{uuid4()}")
+    async def leaves(ctx: Context) -> None:
+        left.append(asyncio.create_task(ctx.checkpoint()))
+        await until(lambda: attempt.rest.begun)
+
+    attempt = attempt_of(leaves)
+    attempt.pause()
+    assert await attempt.run() == Completed(None)
+    await asyncio.wait(left, timeout=20)
+    assert left[0].done()
+
+
+async def test_a_thread_that_rests_is_not_left_alone_with_its_cleanup_at_a_drain(
+    database: Database,
 ) -> None:
-    async with running(worker_for(database, walks, lock="2s")) as worker:
-        handle = await walks.enqueue()
+    cleaned = threading.Event()
+
+    @job(name="cleans.in.a.thread")
+    def cleans_in_a_thread(ctx: Context) -> None:
+        try:
+            for _ in range(LOOKS):
+                ctx.checkpoint_now()
+                steps.append(1)
+                time.sleep(0.01)
+        finally:
+            go_on.wait(20)
+            cleaned.set()
+
+    async with running(worker_for(database, cleans_in_a_thread, drain="1h")) as worker:
+        handle = await cleans_in_a_thread.enqueue()
         await until(lambda: bool(steps))
-        worker.pauses._resting = Forgetful()
         await handle.pause()
-        await until(lambda: worker.crew.attempts()[0].rest.begun)
-        assert await handle.state() == "running"
-        worker.pauses._resting = {}
         await state_is(handle, "paused")
-        await handle.resume()
+        worker.process.stopping.set()
+        await until(lambda: worker.crew.attempts()[0].must_end)
+        assert len(worker.running()) == 1
         go_on.set()
-        assert await handle.result(timeout="20s") == 1
-
-
-class Forgetful(dict[Any, None]):
-    """As if what stands in it had not reached the database."""
-
-    def __setitem__(self, _key: Any, _value: None) -> None: ...
+    assert cleaned.is_set()
+    assert await handle.state() == "paused"

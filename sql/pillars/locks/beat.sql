@@ -29,6 +29,6 @@ select array(select extended.lock_token from extended) as extended,
              where job.cancel_requested_at is not null) as ending,
        array(select job.job_id from mine cross join unnest(mine.job_ids) member (job_id)
              join pillars.jobs job on job.job_id = member.job_id and job.lock_token = mine.lock_token
-             where job.pause_requested_at is not null or job.paused_at is not null) as pausing,
+             where (job.pause_requested_at is not null or job.paused_at is not null) and job.cancel_requested_at is null) as pausing,
        exists (select from pillars.workers worker where worker.worker_id = $1::uuid) as known,
        (select count(*) from proof) as proofs

@@ -891,9 +891,9 @@ select coalesce(waiting.queue, spoken.name) as queue,
 from (
     select job.queue,
            count(*) filter (where job.locked_by is null and not job.parked and job.run_at <= pillars.now()) as ready,
-           count(*) filter (where job.locked_by is not null) as running,
+           count(*) filter (where job.locked_by is not null and job.paused_at is null) as running,
            count(*) filter (where job.locked_by is null and not job.parked and job.run_at > pillars.now()) as scheduled,
-           count(*) filter (where job.parked and job.locked_by is null) as parked,
+           count(*) filter (where job.parked) as parked,
            min(job.run_at) filter (where job.locked_by is null and not job.parked and job.run_at <= pillars.now()) as oldest_ready_at
     from pillars.jobs job
     group by job.queue
