@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import asyncpg
 
+from pillars.durations import words
 from pillars.errors import ConfigurationError, DatabaseTrouble, Trouble
 from pillars.settings import masked_url
 from pillars.settings.hosts import Host, hosts_of, wants_writes
@@ -204,13 +205,22 @@ class Pool:
                     timeout=None if patience is None else patience.total_seconds()
                 )
             except TimeoutError as error:
-                raise DatabaseTrouble(
-                    Trouble.BUSY,
-                    f"no connection of the pool's {self.size} came free in {patience}; "
-                    "raise PILLARS_POOL, or hold them for shorter",
-                ) from error
+                raise self._in_vain(pool.get_size()) from error
             finally:
                 self._kept.waiting -= 1
+
+    def _in_vain(self, connected: int) -> DatabaseTrouble:
+        """Why nobody was lent a connection: all are held, or the next one does not come about."""
+        waited = words(self.patience)
+        if connected >= self.size:
+            return DatabaseTrouble(
+                Trouble.BUSY,
+                f"no connection of the pool's {self.size} came free in {waited}; raise PILLARS_POOL, or hold them for shorter",
+            )
+        return DatabaseTrouble(
+            Trouble.UNREACHABLE,
+            f"no connection to {masked_url(self.address.url)}: no answer in {waited}; is Postgres there, and DATABASE_URL right?",
+        )
 
     async def part_with_standby(self) -> None:
         """It answers reads for ever: leave all its connections, so that the next finds the primary."""

@@ -405,11 +405,17 @@ async def due(w: World) -> None:
 @ticking("schedules/fail", by="cron")
 async def unreadable(w: World) -> None:
     name = w.daily()
-    await w.eye.execute(
-        "update pillars.schedules set every = null, crontab = '61 * * * *', next_run_at = date_trunc('day', now(), 'UTC') where name = $1",
-        name,
-    )
-    await w.struck()
+
+    async def spoilt() -> bool:
+        """A cron that begins anew, after the case before, syncs its schedules, and so mends this one."""
+        await w.eye.execute(
+            """update pillars.schedules set every = null, crontab = '61 * * * *', next_run_at = date_trunc('day', now(), 'UTC')
+               where name = $1 and crontab is distinct from '61 * * * *'""",
+            name,
+        )
+        return w.was_struck
+
+    await until(spoilt)
     await w.eye.execute(
         "update pillars.schedules set every = '1 day', crontab = null, next_run_at = now() + interval '1 day' where name = $1",
         name,

@@ -1,6 +1,7 @@
 """Connections: how long one waits for them, and what is left on them."""
 
 import json
+import socket
 from contextlib import suppress
 from datetime import timedelta
 
@@ -130,6 +131,19 @@ def test_whatever_a_cut_statement_raises_is_told_as_a_lost_connection(error: Exc
     said, _, why = str(trouble.value).partition(": ")
     assert said == "the connection to Postgres was lost"
     assert why == (str(error) or "no answer in time")
+
+
+async def test_a_server_that_never_answers_is_not_taken_for_a_pool_that_is_too_small() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = Address(f"postgresql://app@127.0.0.1:{silent.getsockname()[1]}/app")
+        pool = Pool(address, size=1, patience=timedelta(milliseconds=50))
+        pool.open()
+        try:
+            with pytest.raises(DatabaseTrouble, match="no answer in 50ms; is Postgres") as raised:
+                await pool.rows(NOW)
+        finally:
+            await pool.close()
+    assert raised.value.kind is Trouble.UNREACHABLE
 
 
 async def test_a_port_that_nobody_listens_on_is_unreachable_in_one_line() -> None:
