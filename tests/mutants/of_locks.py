@@ -153,9 +153,7 @@ LOCKS = [
         name="beat-tells-of-no-cancel",
         without="A heartbeat's reply names the jobs whose end was asked for, where the notification was lost.",
         promise=Promise.ENDED,
-        edits=edit(
-            BEAT, "where job.cancel_requested_at is not null) as ending", "where false) as ending"
-        ),
+        edits=edit(BEAT, "where wished.ends) as ending", "where false) as ending"),
         tests=(BEATS + "test_a_beat_tells_which_jobs_are_asked_to_end",),
     ),
     Mutant(

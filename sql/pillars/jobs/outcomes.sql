@@ -9,4 +9,4 @@ left join lateral (
     where finished.job_id = asked.job_id and finished.finished_at >= $2::timestamptz
     order by finished.finished_at desc limit 1
 ) ended on true
-left join pillars.jobs job on job.job_id = asked.job_id
+left join lateral (select one.job_id from pillars.jobs one where one.job_id = asked.job_id limit 1) job on true

@@ -13,6 +13,14 @@ with named as materialized (
     returning lock.lock_token
 ), mine as materialized (
     select lock.lock_token, lock.job_ids from pillars.locks lock where lock.locked_by = $1::uuid
+), wished as materialized (
+    select job.job_id, job.cancel_requested_at is not null as ends
+    from mine cross join unnest(mine.job_ids) member (job_id)
+    cross join lateral (
+        select held.job_id, held.cancel_requested_at, held.pause_requested_at, held.paused_at from pillars.jobs held
+        where held.job_id = member.job_id and held.lock_token = mine.lock_token limit 1
+    ) job
+    where job.cancel_requested_at is not null or job.pause_requested_at is not null or job.paused_at is not null
 ), seen as (
     update pillars.workers worker set seen_at = pillars.now(), running = $4::integer, listening = $5::boolean, state = $6::text
     where worker.ctid = any(array(
@@ -24,11 +32,7 @@ select array(select extended.lock_token from extended) as extended,
        array(select asked.token from unnest($2::bigint[]) asked (token)
              where not exists (select from mine where mine.lock_token = asked.token)) as lost,
        array(select mine.lock_token from mine where mine.lock_token <> all($2::bigint[])) as unnamed,
-       array(select job.job_id from mine cross join unnest(mine.job_ids) member (job_id)
-             join pillars.jobs job on job.job_id = member.job_id and job.lock_token = mine.lock_token
-             where job.cancel_requested_at is not null) as ending,
-       array(select job.job_id from mine cross join unnest(mine.job_ids) member (job_id)
-             join pillars.jobs job on job.job_id = member.job_id and job.lock_token = mine.lock_token
-             where (job.pause_requested_at is not null or job.paused_at is not null) and job.cancel_requested_at is null) as pausing,
+       array(select wished.job_id from wished where wished.ends) as ending,
+       array(select wished.job_id from wished where not wished.ends) as pausing,
        exists (select from pillars.workers worker where worker.worker_id = $1::uuid) as known,
        (select count(*) from proof) as proofs
