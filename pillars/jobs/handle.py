@@ -75,7 +75,8 @@ class Handle(Generic[R]):
         """End the job: at once where it is not running, else by asking its worker, wherever that runs.
 
         `by` says for people who wants it to end, such as your user's name; it is told as the reason. Asked once, a job is not run again.
-        Returns whether it was unfinished. Raises `UnknownJob` where there is none, `NotConnected` and `DatabaseTrouble`.
+        Returns whether it was unfinished. Raises `UnknownJob` where there is none, `UsageError` where `by` is no text of 1 to 200 bytes,
+        `NotConnected` and `DatabaseTrouble`.
         """
         return self._unfinished(await store.cancel(current().pool, self._id, by=_asking(by)))
 
@@ -83,7 +84,8 @@ class Handle(Generic[R]):
         """Let nothing of the job run until `resume`: at once where it is not running, else from its code's next `ctx.checkpoint` on.
 
         A running one keeps its slot and its lock, and its deadline rests. `by` says for people who wants it. Returns whether it was
-        unfinished. Raises `UnknownJob` where there is none, `NotConnected` and `DatabaseTrouble`.
+        unfinished. Raises `UnknownJob` where there is none, `UsageError` where `by` is no text of 1 to 200 bytes, `NotConnected` and
+        `DatabaseTrouble`.
         """
         return self._unfinished(await store.pause(current().pool, self._id, by=_asking(by)))
 

@@ -26,6 +26,33 @@ FUNCTIONS = "sql/pillars/migrations/0002_functions.sql"
 
 WORKER = [
     Mutant(
+        name="rest-outlasts-a-drain",
+        without="A job that comes to rest during a drain is given back.",
+        promise=Promise.ENDED,
+        edits=edit(
+            PILLAR,
+            "        if self.process.stopping.is_set():\n            # Given",
+            "        if False:\n            # Given",
+        ),
+        tests=(RESTING + "test_one_that_comes_to_rest_during_a_drain_is_given_back_paused",),
+    ),
+    Mutant(
+        name="rest-is-overdue",
+        without="A job that rests is not taken for one that does not end.",
+        promise=Promise.ENDED,
+        edits=edit("sql/pillars/diagnosis/overdue.sql", " and job.paused_at is null", ""),
+        tests=("tests/cli/test_doctor.py::test_code_that_runs_on_past_its_deadline_is_found",),
+    ),
+    Mutant(
+        name="silence-is-a-small-pool",
+        without="A server that never answers is not taken for a pool that is too small.",
+        promise=Promise.UNHINDERED,
+        edits=edit("pillars/store/pool.py", "if connected >= self.size:", "if connected >= 0:"),
+        tests=(
+            "tests/store/test_pool.py::test_a_server_that_never_answers_is_not_taken_for_a_pool_that_is_too_small",
+        ),
+    ),
+    Mutant(
         name="pause-after-the-end",
         without="What is to end does not come to rest.",
         promise=Promise.ENDED,

@@ -204,6 +204,11 @@ create function pillars.own_channel(worker_id uuid) returns text
 language sql immutable parallel safe
 return 'pillars_' || translate(worker_id::text, '-', '');
 
+-- Who asks for something, for people: as they say, or else their role.
+create function pillars.asking(asked_by text) returns text
+language sql stable
+return left(coalesce(nullif(btrim(asked_by), ''), 'the role ' || session_user), 200);
+
 -- Cancel a job: not running, it ends now; running, its end is asked for and its worker told. asked_by is for people: who, or what, wants it
 -- to end; whoever asked first stands in last_error of the ended job.
 --
@@ -242,10 +247,7 @@ begin
     return 'unknown';
 end $$;
 
--- Who asks for something, for people: as they say, or else their role.
-create function pillars.asking(asked_by text) returns text
-language sql stable
-return left(coalesce(nullif(btrim(asked_by), ''), 'the role ' || session_user), 200);
+comment on function pillars.cancel is 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
 
 -- Pause a job: not running, nobody claims it from now on; running, its worker is told, and the row says paused_at once its code rests.
 --
@@ -313,8 +315,6 @@ begin
 end $$;
 
 comment on function pillars.resume is 'Let a paused job go on: resumed, unpaused (it was not paused), final (already ended), unknown.';
-
-comment on function pillars.cancel is 'Cancel a job: cancelled (was not running), requested (its worker was told), final (already ended), unknown.';
 
 -- Complete a running job inside the transaction of its own code, fenced by its lock_token and the worker; what jobs/finish.sql does for one job.
 --
