@@ -83,6 +83,8 @@ class Load:
     answers: Counter[int] = field(default_factory=Counter)
     cuts: int = 0
     to_cancel: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    unsure: set[str] = field(default_factory=set)
+    """Jobs of which a cut connection kept from the API whether they are cancelled."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Load"]:
@@ -124,8 +126,11 @@ class Load:
                 job_id = await self.to_cancel.get()
                 await anyio.sleep(self.random.uniform(0, 0.2))
                 answer = await client.delete(f"/api/jobs/{job_id}")
+                if job_id in self.unsure and done_before(answer):
+                    continue
                 self.answers[answer.status_code] += 1
                 if answer.status_code not in {200, 202}:
+                    self.unsure.add(job_id)
                     self.to_cancel.put_nowait(job_id)
 
     async def _browse(self) -> None:
@@ -143,6 +148,11 @@ class Load:
             await anyio.sleep(self.plan.cut_every)
             await self.flowing.wait()
             self.cuts += int(await ask(self.url, CUT))
+
+
+def done_before(answer: httpx2.Response) -> bool:
+    """Whether the request that was answered by 503 had cancelled the job after all."""
+    return answer.status_code == 409 and answer.json()["state"] == "cancelled"
 
 
 @dataclass(frozen=True)
