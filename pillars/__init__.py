@@ -22,11 +22,13 @@ if TYPE_CHECKING:
         UnknownJob as UnknownJob,
         UsageError as UsageError,
     )
+    from pillars.jobs.children import Child as Child
     from pillars.jobs.connected import connect as connect, connection as connection
     from pillars.jobs.context import Context as Context
     from pillars.jobs.definition import Job as Job, job as job
     from pillars.jobs.enqueuing import Call as Call, enqueue_many as enqueue_many
     from pillars.jobs.handle import Handle as Handle
+    from pillars.jobs.shell import shell_job as shell_job
     from pillars.schedules import Schedule as Schedule, crontab as crontab, every as every
 
 from pillars.version import __version__ as __version__
@@ -34,6 +36,7 @@ from pillars.version import __version__ as __version__
 # Where each public name lives; imported when it is first asked for, so that `app --help` loads none of it.
 HOMES = {
     "Call": "pillars.jobs.enqueuing",
+    "Child": "pillars.jobs.children",
     "ConfigurationError": "pillars.errors",
     "Context": "pillars.jobs.context",
     "DatabaseTrouble": "pillars.errors",
@@ -60,6 +63,7 @@ HOMES = {
     "enqueue_many": "pillars.jobs.enqueuing",
     "every": "pillars.schedules",
     "job": "pillars.jobs.definition",
+    "shell_job": "pillars.jobs.shell",
 }
 
 

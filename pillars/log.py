@@ -33,6 +33,7 @@ class Event(StrEnum):
 
     AUDIT_UNWRITTEN = "audit.unwritten"
     BACKOFF_FAILED = "backoff.failed"
+    CHILD_UNREADABLE = "child.unreadable"
     COUNT_FAILED = "count.failed"
     CRON_ELECTED = "cron.elected"
     CRON_READY = "cron.ready"
@@ -51,6 +52,7 @@ class Event(StrEnum):
     JOB_OVERDUE = "job.overdue"
     JOB_PARKED = "job.parked"
     JOB_PAUSED = "job.paused"
+    JOB_PRINTED = "job.printed"
     JOB_RELEASED = "job.released"
     JOB_RESUMED = "job.resumed"
     JOB_RETRIED = "job.retried"

@@ -25,6 +25,7 @@ from pillars.codec import PayloadCodec, ValueCodec
 from pillars.durations import Duration, duration
 from pillars.errors import DefinitionError, UsageError
 from pillars.jobs import options as checks
+from pillars.jobs.children import Child, Command, checked_child
 from pillars.jobs.context import Context
 from pillars.jobs.enqueuing import Call, enqueue_call, enqueue_call_now
 from pillars.jobs.handle import Handle, checked_id
@@ -34,7 +35,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Keep = Literal["full", "slim", "failed", "none"]
-Kind = Literal["async", "thread"]
+Kind = Literal["async", "thread", "process"]
 UniqueKey = str | Callable[..., str]
 
 DEFAULT_ATTEMPTS = 4
@@ -57,25 +58,43 @@ class Rules:
     unique_key: UniqueKey | None
     keep: Keep
     tags: tuple[str, ...]
+    child: Child | None
+    """How its own process is set up; None: it runs in the worker's."""
 
 
 class Job(Generic[P, R]):
     """A job's definition: enqueue it, or configure one enqueue of it first.
 
     Parameters are those of the function without its `Context`; a type checker refuses others. `name` is what it is stored as,
-    `function` the function as it was, `kind` says whether it runs on the loop ("async") or in a thread ("thread").
+    `function` the function as it was, `kind` says whether it runs on the loop ("async"), in a thread ("thread") or in a process of its
+    own ("process"); `command` is that of a `shell_job`, else None.
     """
 
-    def __init__(self, function: Callable[..., Any], *, name: str, rules: Rules) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str,
+        rules: Rules,
+        command: Command | None = None,
+    ) -> None:
         self.function = function
         self.name = name
         self.rules = rules
+        self.command = command
         self.kind: Kind = "async" if inspect.iscoroutinefunction(function) else "thread"
+        if rules.child is not None:
+            self.kind = "process"
         self.context_parameter = _context_parameter(function)
         self.payload_codec = PayloadCodec(function, skip=self.context_parameter)
 
     def __repr__(self) -> str:
         return f"<Job {self.name}>"
+
+    @property
+    def setup(self) -> Child:
+        """How its process is set up, where it runs in one."""
+        return self.rules.child or Child()
 
     @cached_property
     def result_codec(self) -> ValueCodec:
@@ -203,6 +222,7 @@ def job(
     unique_key: UniqueKey | None = None,
     keep: Keep = "full",
     tags: Iterable[str] = (),
+    process: bool | Child = False,
 ) -> "Decorator": ...
 def job(
     function: Callable[..., Any] | None = None,
@@ -218,10 +238,12 @@ def job(
     unique_key: UniqueKey | None = None,
     keep: Keep = "full",
     tags: Iterable[str] = (),
+    process: bool | Child = False,
 ) -> Any:
     """Make a function a job.
 
-    `async def` runs on the worker's loop, `def` in a thread. A parameter annotated `Context` is injected.
+    `async def` runs on the worker's loop, `def` in a thread, and either with `process=True`, or a `Child` that says more of it, in a
+    process of its own. A parameter annotated `Context` is injected.
     `name` defaults to `module.function`; of `priority`, the higher number runs first; `max_attempts` counts all tries, the
     first too; after `max_crashes` deaths of its worker the job fails; `timeout` is of one attempt (None: no limit);
     `backoff` is a duration, a list of them, or a function of the attempt; `unique_key` is a text, or a function of the
@@ -230,20 +252,41 @@ def job(
     Raises `DefinitionError` where something is declared wrongly.
     """
     with checks.declaring():
-        rules = Rules(
-            queue=checks.checked_name(queue, "queue"),
-            priority=checks.checked_priority(priority),
-            max_attempts=checks.checked_attempts(max_attempts),
-            max_crashes=checks.checked_whole(max_crashes, "max_crashes", 1, checks.MOST_ATTEMPTS),
-            timeout=checks.checked_timeout(timeout),
-            backoff=_checked_backoff(backoff),
-            unique_key=_checked_key(unique_key),
-            keep=_checked_keep(keep),
-            tags=checks.checked_tags(tags),
-        )
+        rules = checked_rules(
+            queue=queue, priority=priority, max_attempts=max_attempts, max_crashes=max_crashes, timeout=timeout, backoff=backoff,
+            unique_key=unique_key, keep=keep, tags=tags, process=process,
+        )  # fmt: skip
     if function is None:
         return lambda decorated: _define(decorated, name, rules)
     return _define(function, name, rules)
+
+
+def checked_rules(
+    *,
+    queue: str,
+    priority: int,
+    max_attempts: int,
+    max_crashes: int,
+    timeout: Duration | None,
+    backoff: waits.Backoff,
+    unique_key: UniqueKey | None,
+    keep: Keep,
+    tags: Iterable[str],
+    process: bool | Child,
+) -> Rules:
+    """The rules that a declaration states; raises `UsageError` where one is out of range."""
+    return Rules(
+        queue=checks.checked_name(queue, "queue"),
+        priority=checks.checked_priority(priority),
+        max_attempts=checks.checked_attempts(max_attempts),
+        max_crashes=checks.checked_whole(max_crashes, "max_crashes", 1, checks.MOST_ATTEMPTS),
+        timeout=checks.checked_timeout(timeout),
+        backoff=_checked_backoff(backoff),
+        unique_key=_checked_key(unique_key),
+        keep=_checked_keep(keep),
+        tags=checks.checked_tags(tags),
+        child=checked_child(process),
+    )
 
 
 class Decorator(Protocol):

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from pillars.errors import JobCancelled, JobFailed
 from pillars.testing.telling import Ran
-from pillars.worker.attempts import from_the_job_on
+from pillars.worker.judging import from_the_job_on
 
 
 def fell_short(complaint: str | None) -> None:
@@ -33,4 +33,4 @@ def heard(ran: Ran) -> NoReturn:
     ):  # to the test's own loop it would mean the test
         raise JobFailed(f"{ran.name} {ran.job_id} raised {error!r}", job_id=ran.job_id) from error
     error.add_note(f"raised by job {ran.name} {ran.job_id}, attempt {ran.attempt}: {ran.outcome}")
-    raise error.with_traceback(from_the_job_on(ran.job, error.__traceback__))
+    raise error.with_traceback(from_the_job_on(ran.job.function, error.__traceback__))

@@ -3,27 +3,24 @@
 import asyncio
 import concurrent.futures
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import anyio
 import anyio.to_thread
 
 from pillars import backoff, log
-from pillars.codec import clean_text
-from pillars.durations import Duration, duration, words
-from pillars.errors import Discard, LockLost, PillarsError, Retry, Snooze, UsageError
+from pillars.durations import words
 from pillars.jobs.context import Complete, Context
 from pillars.jobs.definition import Job
 from pillars.settings.redaction import masked, secrets_in
 from pillars.store.rows import Claimed
 from pillars.worker.holdings import JobKey
+from pillars.worker.judging import Raised, frames_of, judged, one_line
 from pillars.worker.outcomes import (
     Cancelled,
     Completed,
@@ -38,8 +35,9 @@ from pillars.worker.rest import Rest
 AFTER_DRAIN = timedelta(
     seconds=5
 )  # so that the next worker takes it, not this one's sibling that stops too
-LONGEST_TRACEBACK = 30  # frames
-UNTELLABLE = "it raised an exception that nothing can be told of"
+
+
+GRACE_OF_THE_LOST = 2.0  # seconds; 4 s after its locks can no longer be trusted the process ends
 
 
 class Why(Enum):
@@ -50,6 +48,10 @@ class Why(Enum):
     LOST = "the lock was lost"
 
 
+InAChild = Callable[["Attempt"], Awaitable[Completed | Raised]]
+"""Runs a job's code in a process of its own; where the attempt is stopped, it sees to its end and raises `CancelledError`."""
+
+
 class Attempt:
     """A claimed job while its code runs, in a task of its own.
 
@@ -58,7 +60,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_loop", "_on_rest", "_threads", "_timer",
+        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_in_a_child", "_loop", "_on_rest", "_threads", "_timer",
         "began_at", "claimed", "completed_inside", "job", "key", "rest", "stopped_at", "task", "why",
     )  # fmt: skip
 
@@ -71,6 +73,7 @@ class Attempt:
         complete: Callable[["Attempt"], Complete],
         grace: float,
         on_rest: Callable[["Attempt"], None] = lambda _attempt: None,
+        in_a_child: "InAChild | None" = None,
     ) -> None:
         self.claimed = claimed
         self.job = job
@@ -88,6 +91,7 @@ class Attempt:
         self.rest = Rest(on_begun=self._rests, on_over=self._goes_on)
         self._asked_by: tuple[Why, ...] = ()
         self._threads = threads
+        self._in_a_child = in_a_child
         self._complete = complete
         self.task: asyncio.Task[Any] | None = None
         """In which its code runs."""
@@ -125,7 +129,7 @@ class Attempt:
             return
         self._asked_by += (why,)
         self._note(why)
-        if self.job.kind == "async" or why is Why.DRAIN:
+        if self.job.kind != "thread" or why is Why.DRAIN:
             self._cancel()
 
     def _note(self, why: Why) -> None:
@@ -150,7 +154,7 @@ class Attempt:
 
     def stop_resting(self, why: Why) -> None:
         """Stop code that rests. A thread ends by itself once it is woken, and is not left alone with what it cleans up."""
-        if self.job.kind == "async":
+        if self.job.kind != "thread":
             self.stop(why)
         else:
             self._note(why)
@@ -196,7 +200,7 @@ class Attempt:
     def heed_deadline(self) -> None:
         """Cancel the code once it is past its deadline. A thread goes on, and keeps its slot and its lock: no other attempt may overlap it."""
         overdue = self.overdue_by(time.monotonic())
-        if overdue is not None and self.job.kind == "async":
+        if overdue is not None and self.job.kind != "thread":
             self._timer = asyncio.get_running_loop().call_later(max(-overdue, 0), self._cancel)
 
     async def run(self) -> Outcome:
@@ -206,6 +210,8 @@ class Attempt:
         self.task, self._begun = self.task or asyncio.current_task(), True
         self._loop = asyncio.get_running_loop()
         try:
+            if self._in_a_child is not None and self.job.kind == "process":
+                return self._of_child(await self._in_a_child(self))
             kwargs = self._arguments()
             if self.job.kind == "async":
                 return Completed(self._encoded(await self.job.function(**kwargs)))
@@ -235,7 +241,11 @@ class Attempt:
             self.task.cancel()
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(self._grace, self._cancel)
+            self._timer = asyncio.get_running_loop().call_later(self._patience(), self._cancel)
+
+    def _patience(self) -> float:
+        """Seconds for its code to clean up: fewer where another worker may soon begin the job."""
+        return min(self._grace, GRACE_OF_THE_LOST) if self.why is Why.LOST else self._grace
 
     def cancelled_itself(self, error: asyncio.CancelledError) -> Outcome:
         """Its code has cancelled the task that it runs in: an error as any other."""
@@ -302,30 +312,27 @@ class Attempt:
         return self._again(f"TimeoutError: not done within {words(timeout)}", None, None)
 
     def _failed(self, error: BaseException) -> Outcome:
-        """How an attempt ends that raised: failing must not fail, whatever the exception does when it is looked at."""
-        stopped = self.why is not None  # and it ended by raising something of its own
-        try:
-            return self._stopped(self._told(error)) if stopped else self._judged(error)
-        except BaseException:  # noqa: BLE001 - such as a hostile __class__
-            return self._stopped() if stopped else self._again(UNTELLABLE, None, None)
+        """How an attempt ends that raised."""
+        if self.why is not None:  # and it ended by raising something of its own
+            return self._stopped(frames_of(error, self.job.function, self._hide()))
+        return self._as_wished(judged(error, self.job.function, self._hide()))
 
-    def _judged(self, error: BaseException) -> Outcome:
-        if isinstance(error, LockLost):
-            return Released()
-        said = _line(error, self._hide())
-        told = None if isinstance(error, PillarsError) else self._told(error)
-        match error:
-            case Discard():
-                return Failed(said, told)
-            case Snooze():
-                wait = _asked(error.for_)
-                return self._again(said, told, None) if wait is None else Snoozed(wait, said)
-            case Retry():
-                return self._again(said, told, _asked(error.after))
-        return self._again(said, told, None)
+    def _of_child(self, verdict: Completed | Raised) -> Outcome:
+        """How an attempt ends that ran in a process of its own."""
+        if isinstance(verdict, Completed):
+            return verdict
+        return self._as_wished(verdict) if self.why is None else self._stopped(verdict.traceback)
 
-    def _told(self, error: BaseException) -> str:
-        return _traceback(self.job, error, self._hide())
+    def _as_wished(self, raised: Raised) -> Outcome:
+        wait = None if raised.wait is None else timedelta(seconds=raised.wait)
+        match raised.wish:
+            case "release":
+                return Released()
+            case "discard":
+                return Failed(raised.error, raised.traceback)
+            case "snooze" if wait is not None:
+                return Snoozed(wait, raised.error)
+        return self._again(raised.error, raised.traceback, wait)
 
     def _hide(self) -> Callable[[str], str]:
         return partial(masked, also=secrets_in(self.claimed.payload))
@@ -339,7 +346,7 @@ class Attempt:
     def _backoff(self) -> timedelta:
         def tell(trouble: Exception) -> None:
             log.get("pillars.worker").warning(
-                log.Event.BACKOFF_FAILED, job_name=self.claimed.name, error=_line(trouble)
+                log.Event.BACKOFF_FAILED, job_name=self.claimed.name, error=one_line(trouble)
             )
 
         return backoff.delay(self.job.rules.backoff, self.claimed.attempt, trouble=tell)
@@ -353,45 +360,3 @@ def _called(
         return function(**kwargs), None
     except BaseException as error:  # noqa: BLE001 - raised again in the attempt
         return None, error
-
-
-def _asked(wait: Duration | None) -> timedelta | None:
-    """The wait that a job asked for; None where it asked for none, or for nonsense: failing must not fail."""
-    try:
-        return None if wait is None else duration(wait)
-    except UsageError:
-        return None
-
-
-def _line(error: BaseException, hide: Callable[[str], str] = masked) -> str:
-    """The error in one storable line, without secrets; an exception's own text may be anything."""
-    try:
-        said = str.__str__(str(error))  # which may give a subclass, hostile in its turn
-    except BaseException:  # noqa: BLE001 - a hostile __str__ must not stop a job from failing
-        said = ""
-    named = (
-        said
-        if isinstance(error, PillarsError) and said
-        else f"{type(error).__name__}: {said}".rstrip(": ")
-    )
-    return clean_text(named, limit=2_000, hide=hide)
-
-
-def from_the_job_on(job: Job[..., Any], frames: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of the runtime that called the job's code; all of it where that was never reached."""
-    code = getattr(job.function, "__code__", None)
-    frame = frames
-    while frame is not None and frame.tb_frame.f_code is not code:
-        frame = frame.tb_next
-    return frame or frames
-
-
-def _traceback(job: Job[..., Any], error: BaseException, hide: Callable[[str], str]) -> str:
-    try:
-        frames = from_the_job_on(job, error.__traceback__)
-        told = "".join(
-            traceback.format_exception(type(error), error, frames, limit=-LONGEST_TRACEBACK)
-        )
-    except BaseException:  # noqa: BLE001 - as above
-        told = type(error).__name__
-    return clean_text(told, hide=hide)

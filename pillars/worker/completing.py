@@ -3,26 +3,35 @@
 import time
 from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import anyio
 
 from pillars.errors import DatabaseTrouble, LockLost, Trouble, UsageError
 from pillars.jobs.crossing import running_loop
+from pillars.jobs.definition import Job
 from pillars.store import settling
 from pillars.store.borrowed import borrow, borrow_now
 from pillars.store.settling import Ended
-from pillars.worker.attempts import Attempt
+from pillars.worker.holdings import JobKey
 
 PATIENCE = timedelta(seconds=5)  # with whoever holds the job's row; our caller holds a transaction
 PAUSE = 0.05  # seconds between two looks
 
 
+class Ending(Protocol):
+    """An attempt that may end itself."""
+
+    job: Job[..., Any]
+    key: JobKey
+    completed_inside: bool
+
+
 class Completer:
     """Ends one attempt's job on a connection of the caller's; the fence decides whether it is the attempt's to end."""
 
-    def __init__(self, worker_id: UUID, attempt: Attempt) -> None:
+    def __init__(self, worker_id: UUID, attempt: Ending) -> None:
         self._worker_id = worker_id
         self._attempt = attempt
 
@@ -57,7 +66,7 @@ class Completer:
 
     def _is_done(self, answer: str, latest: float) -> bool:
         """False: another transaction holds the row, and the job is still ours; look again."""
-        job_id = self._attempt.claimed.job_id
+        job_id = self._attempt.key[0]
         if answer == "lost":
             raise LockLost(f"job {job_id} is no longer held by this attempt; nothing was written")
         if answer == "done":

@@ -14,7 +14,7 @@ from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.store.rows import Claimed
 from pillars.store.settling import Returned
-from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
+from pillars.worker.attempts import AFTER_DRAIN, Attempt, InAChild, Why
 from pillars.worker.completing import Completer
 from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.holdings import Holdings, counted_clock
@@ -37,6 +37,7 @@ class Crew:
         *,
         on_freed: Callable[[], None],
         on_rest: Callable[[Attempt], None],
+        in_a_child: InAChild | None = None,
     ) -> None:
         self._process = process
         self._jobs = jobs
@@ -45,6 +46,7 @@ class Crew:
         self._finisher = finisher
         self._on_freed = on_freed
         self._on_rest = on_rest
+        self._in_a_child = in_a_child
         self._complete = partial(Completer, process.worker_id)
         self._grace = process.settings.grace.total_seconds()
         self._attempts: dict[Attempt, None] = {}
@@ -138,6 +140,7 @@ class Crew:
         stubborn = self.attempts()
         self._attempts.clear()
         for attempt in stubborn:
+            attempt.rest.kill()
             self._finisher.take(Settling.of(attempt, Released(AFTER_DRAIN)))
         return bool(stubborn)
 
@@ -149,7 +152,7 @@ class Crew:
         job = self._jobs[claimed.name]
         attempt = Attempt(
             claimed, job, threads=self._threads, complete=self._complete, grace=self._grace,
-            on_rest=self._on_rest,
+            on_rest=self._on_rest, in_a_child=self._in_a_child,
         )  # fmt: skip
         self._attempts[attempt] = None
         self._slots.take(job.kind, claimed.queue)

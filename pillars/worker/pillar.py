@@ -19,6 +19,7 @@ from pillars.store import history
 from pillars.store.listener import Listener
 from pillars.store.rows import Beat, Claimed
 from pillars.worker.attempts import Attempt, Why
+from pillars.worker.children.nursery import Nursery
 from pillars.worker.claiming import Claimer
 from pillars.worker.crew import Crew
 from pillars.worker.finishing import Finisher
@@ -39,7 +40,11 @@ class Worker:
 
     def __init__(self, process: Process, jobs: Mapping[str, Job[..., Any]]) -> None:
         settings = process.settings
-        wanted = {"async": settings.concurrency, "thread": settings.threads}
+        wanted = {
+            "async": settings.concurrency,
+            "thread": settings.threads,
+            "process": settings.children,
+        }
         kinds = {
             kind: wanted[kind] for kind in wanted if any(job.kind == kind for job in jobs.values())
         }
@@ -57,9 +62,10 @@ class Worker:
             process.tally,
             on_put_back=self.claimer.look_in,
         )
+        self.nursery = Nursery(process)
         self.crew = Crew(
             process, jobs, self.slots, self.holdings, self.finisher, on_freed=self.claimer.freed,
-            on_rest=self._rests,
+            on_rest=self._rests, in_a_child=self.nursery.run,
         )  # fmt: skip
         self.pauses = Pauses(process)
         self.sweeper = Sweeper(process)
@@ -104,6 +110,7 @@ class Worker:
                     self.process.ended.set()
                 parts.cancel_scope.cancel()
         finally:
+            await self.nursery.close()
             await self._part(heartbeat)
 
     async def _part(self, heartbeat: Heartbeat) -> None:

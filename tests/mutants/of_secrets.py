@@ -87,9 +87,9 @@ SECRETS = [
         without="Failing does not fail, whatever an exception does when it is looked at.",
         promise=Promise.ENDED,
         edits=edit(
-            ATTEMPTS,
-            "        except BaseException:  # noqa: BLE001 - such as a hostile __class__",
-            "        except ZeroDivisionError:",
+            "pillars/worker/judging.py",
+            "    except BaseException:  # noqa: BLE001 - such as a hostile __class__",
+            "    except ZeroDivisionError:",
         ),
         tests=(
             ERRORS + "test_an_exception_that_cannot_be_looked_at_fails_its_attempt_all_the_same",

@@ -98,7 +98,7 @@ WORKER = [
         promise=Promise.ENDED,
         edits=edit(
             ATTEMPTS,
-            '        if self.job.kind == "async":\n            self.stop(why)\n        else:\n            self._note(why)\n',
+            '        if self.job.kind != "thread":\n            self.stop(why)\n        else:\n            self._note(why)\n',
             "        self.stop(why)\n",
         ),
         tests=(RESTING + "test_a_thread_that_rests_is_not_left_alone_with_its_cleanup_at_a_drain",),
@@ -200,7 +200,7 @@ WORKER = [
         promise=Promise.ENDED,
         edits=edit(
             ATTEMPTS,
-            "            self._timer = asyncio.get_running_loop().call_later(self._grace, self._cancel)\n",
+            "            self._timer = asyncio.get_running_loop().call_later(self._patience(), self._cancel)\n",
             "",
         ),
         tests=(ATTEMPT + "TestStopping::test_what_cleans_up_for_too_long_is_cancelled_too",),
@@ -663,7 +663,7 @@ WORKER = [
         promise=Promise.FENCED,
         edits=edit(
             ATTEMPTS,
-            'if self.job.kind == "async" or why is Why.DRAIN:',
+            'if self.job.kind != "thread" or why is Why.DRAIN:',
             "if why:",
         ),
         tests=(ATTEMPT + "TestStopping::test_a_thread_is_left_to_itself_only_at_a_drain",),
@@ -673,7 +673,7 @@ WORKER = [
         without="Failing cannot fail, whatever an exception says of itself.",
         promise=Promise.ENDED,
         edits=edit(
-            ATTEMPTS,
+            "pillars/worker/judging.py",
             "    except BaseException:  # noqa: BLE001 - a hostile __str__ must not stop a job from failing\n",
             "    except LookupError:\n",
         ),

@@ -1,6 +1,7 @@
 """Every mutant."""
 
 from mutants.kinds import Mutant
+from mutants.of_children import CHILDREN_MUTANTS
 from mutants.of_cron import CRON
 from mutants.of_enqueues import ENQUEUE
 from mutants.of_failover import FAILOVER
@@ -16,6 +17,6 @@ from mutants.of_web import WEB
 from mutants.of_workers import WORKER
 
 MUTANTS: list[Mutant] = [
-    *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
+    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
     *WEB, *WORKER,
 ]  # fmt: skip

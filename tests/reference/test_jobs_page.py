@@ -58,6 +58,8 @@ def raised(said: str | None) -> set[str]:
 
 PARAMETERS: dict[str, Callable[..., Any]] = {
     "@job": job,
+    "Child": pillars.Child,
+    "shell_job": pillars.shell_job,
     "configure": Job.configure,
     "enqueue_many": pillars.enqueue_many,
 }
@@ -147,7 +149,12 @@ def test_what_a_member_raises_is_what_its_docstring_says(
 
 @pytest.mark.parametrize(
     ("heading", "name"),
-    [("@job", "job"), ("enqueue_many", "enqueue_many")],
+    [
+        ("@job", "job"),
+        ("enqueue_many", "enqueue_many"),
+        ("Child", "Child"),
+        ("shell_job", "shell_job"),
+    ],
 )
 def test_what_a_function_raises_is_what_its_docstring_says(heading: str, name: str) -> None:
     [said] = re.findall(r"^Raises (.*?)(?:\.$| where)", section(PAGE, heading), re.MULTILINE)

@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 from pillars import Context, Discard, Retry, Snooze, job
 from pillars.jobs.definition import Job
 from pillars.store.rows import Claimed
-from pillars.worker.attempts import AFTER_DRAIN, UNTELLABLE, Attempt, Why
+from pillars.worker.attempts import AFTER_DRAIN, Attempt, Why
 from pillars.worker.completing import Completer
+from pillars.worker.judging import UNTELLABLE
 from pillars.worker.outcomes import (
     Cancelled,
     Completed,

@@ -1,0 +1,314 @@
+"""A child of ours, from within: `python -m pillars.worker.children.inside` runs Python functions for its worker, one after another.
+
+Each on the main thread, where signals arrive: SIGTERM ends a function by `CancelledError`, wherever it is.
+"""
+
+import asyncio
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, cast
+from uuid import UUID
+
+from msgspec import UNSET, Raw
+
+from pillars import log, registry
+from pillars.jobs.connected import provided, using
+from pillars.jobs.context import Context
+from pillars.jobs.definition import Job
+from pillars.settings import Settings, load, redaction
+from pillars.settings.redaction import masked, secrets_in
+from pillars.store.database import Database
+from pillars.worker.children.launch import FROM_WORKER, TO_WORKER
+from pillars.worker.children.protocol import Answer, Order, answer_line, read_order
+from pillars.worker.completing import Completer
+from pillars.worker.judging import Raised, judged
+
+GROWTH = 256_000_000  # bytes that a process may have grown since its first job, until it is not used again
+FAREWELL = 1.0  # seconds for what enqueues have to tell yet
+Function = Callable[..., Any]
+
+
+class Answers:
+    """Lines to the worker, whole ones, whichever thread they come from. Also where the log of this process goes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def send(self, answer: Answer) -> None:
+        self._put(answer_line(answer))
+
+    def write(self, line: str) -> None:
+        """A line of the log, as JSON."""
+        if line.strip():
+            self._put(b'{"log":' + line.strip().encode("utf-8", "backslashreplace") + b"}")
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+    def _put(self, line: bytes) -> None:
+        left = memoryview(line + b"\n")
+        with self._lock:
+            while left:
+                left = left[os.write(self._descriptor, left) :]
+
+
+class Attempted:
+    """The attempt that runs here, as `ctx` and `ctx.complete` know it."""
+
+    def __init__(self, order: Order, job: Job[..., Any]) -> None:
+        self.job = job
+        self.key = (UUID(order.job_id), order.lock_token or 0)
+        self.completed_inside = False
+        self.must_end = False
+
+    async def checkpoint(self) -> None:
+        await asyncio.sleep(0)
+        self.checkpoint_now()
+
+    def checkpoint_now(self) -> None:
+        if self.must_end:
+            raise asyncio.CancelledError("its end was asked for")
+
+
+class Loop:
+    """The loop of another thread, on which a `def` function's enqueues are done. Started when one is run."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="pillars-loop", daemon=True)
+        opened = threading.Event()
+        self._loop.call_soon(database.open)
+        self._loop.call_soon(opened.set)
+        self._thread.start()
+        opened.wait()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+
+    def settle(self) -> None:
+        """Have done what is under way."""
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._database.wakeups.close(), self._loop).result(
+                FAREWELL
+            )
+
+
+class Inside:
+    """The process: its registry, its databases, its loops."""
+
+    def __init__(self, settings: Settings, answers: Answers) -> None:
+        self._settings = settings
+        self._answers = answers
+        web = settings.web.partition(":")[0] if settings.web else None
+        self._known = registry.load(
+            project=settings.project, jobs=settings.jobs, crons=settings.crons, leave=web
+        ).known
+        self._runner = asyncio.Runner()
+        self._held = AsyncExitStack()
+        self._own = self._database()
+        self._of_threads = self._database()
+        self._beside: Loop | None = None
+        self._threads = 0
+        self._size = 0
+        """After the first job."""
+
+    def serve(self, orders: "queue.SimpleQueue[Order | None]") -> None:
+        """Run jobs until no more come."""
+        while (order := orders.get()) is not None:
+            self._answers.send(self._done(order))
+        with suppress(Exception):
+            self._runner.run(self._held.aclose())
+
+    def _database(self) -> Database:
+        settings = self._settings
+        return Database(
+            settings.database_url or "",
+            direct_url=settings.database_direct_url,
+            size=settings.pool,
+            role="child",
+        )
+
+    def _done(self, order: Order) -> Answer:
+        """Run a job; how it has ended."""
+        answer = self._attempted(order)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        return answer
+
+    def _attempted(self, order: Order) -> Answer:
+        job = self._known.get(order.name)
+        if job is None:
+            said = f"its process does not know the job {order.name}: is the same code there?"
+            return Answer(over=True, raised=Raised(said))
+        attempted = Attempted(order, job)
+        hide = partial(masked, also=secrets_in(bytes(order.arguments).decode()))
+        try:
+            returned = self._called(job, self._arguments(order, job, attempted), attempted)
+            encoded = UNSET if returned is None else Raw(job.result_codec.encode(returned))
+        except asyncio.CancelledError as error:
+            if not attempted.must_end:
+                return self._over(attempted, raised=judged(error, job.function, hide))
+            return self._over(attempted, stopped=True)
+        except BaseException as error:  # noqa: BLE001 - SystemExit too ends the attempt
+            return self._over(
+                attempted,
+                raised=judged(error, job.function, hide),
+                spent=isinstance(error, MemoryError),
+            )
+        return self._over(attempted, result=encoded)
+
+    def _over(self, attempted: Attempted, *, spent: bool = False, **how: Any) -> Answer:
+        again = not (spent or attempted.must_end) and self._is_as_it_was()
+        return Answer(over=True, inside=attempted.completed_inside, again=again, **how)
+
+    def _arguments(self, order: Order, job: Job[..., Any], attempted: Attempted) -> dict[str, Any]:
+        arguments = job.payload_codec.decode(bytes(order.arguments))
+        if job.context_parameter is not None:
+            arguments[job.context_parameter] = Context(
+                job_id=order.job_id,
+                name=order.name,
+                queue=order.queue,
+                attempt=order.attempt,
+                max_attempts=order.max_attempts,
+                context=order.context,
+                tags=tuple(order.tags),
+                deadline=None if order.deadline is None else datetime.fromisoformat(order.deadline),
+                log=log.get(order.name).bind(
+                    job_id=order.job_id, job_name=order.name, attempt=order.attempt
+                ),
+                _complete=Completer(UUID(order.worker_id), attempted),
+                _control=attempted,
+            )
+        return arguments
+
+    def _called(self, job: Job[..., Any], arguments: dict[str, Any], attempted: Attempted) -> Any:
+        self._allow_cpu_time(job)
+        if asyncio.iscoroutinefunction(job.function):
+            return self._runner.run(self._awaited(job.function, arguments, attempted))
+        if self._beside is None:
+            self._beside = Loop(self._of_threads)
+        with provided(lambda: self._of_threads), _ended_by_term(attempted):
+            try:
+                return job.function(**arguments)
+            finally:
+                self._beside.settle()
+
+    async def _awaited(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        arguments: dict[str, Any],
+        attempted: Attempted,
+    ) -> Any:
+        if not self._own.is_open:
+            await self._held.enter_async_context(using(self._own))
+        loop, task = asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())
+
+        def end() -> None:
+            attempted.must_end = True
+            task.cancel()
+
+        loop.add_signal_handler(signal.SIGTERM, end)
+        try:
+            return await function(**arguments)
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    await self._own.wakeups.close()
+
+    def _allow_cpu_time(self, job: Job[..., Any]) -> None:
+        """Each job has its own share, and the system counts for the process."""
+        seconds = job.rules.child.cpu_seconds if job.rules.child else None
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        if seconds is not None:
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            resource.setrlimit(
+                resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, most)
+            )
+
+    def _is_as_it_was(self) -> bool:
+        """Whether nothing of a job is left that would go on beside the next one, or has grown too large for it."""
+        with suppress(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            return False  # a process, ended or not
+        threads = sum(not thread.daemon for thread in threading.enumerate())
+        size = _resident()
+        self._size, self._threads = self._size or size, self._threads or threads
+        return threads <= self._threads and size <= self._size + GROWTH
+
+
+@contextmanager
+def _ended_by_term(attempted: Attempted) -> Iterator[None]:
+    """Let SIGTERM end what runs on this thread by an exception, once: what then cleans up is left in peace."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        if not attempted.must_end:
+            attempted.must_end = True
+            raise asyncio.CancelledError("its end was asked for")
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _resident() -> int:
+    """Bytes of memory that this process has, or has had at most where the system tells no more."""
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _orders(descriptor: int) -> "queue.SimpleQueue[Order | None]":
+    """Read on a thread of its own: a message comes while a job runs."""
+    orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        with os.fdopen(descriptor, "rb") as lines:
+            for line in lines:
+                told = read_order(line)
+                if told.job is not None:
+                    orders.put(told.job)
+        orders.put(None)
+
+    threading.Thread(target=read, name="pillars-orders", daemon=True).start()
+    return orders
+
+
+def main() -> int:
+    """Serve until the worker closes its side."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is not for us
+    answers = Answers(TO_WORKER)
+    for one in (FROM_WORKER, TO_WORKER):
+        os.set_inheritable(one, False)
+    settings = load(command="worker")
+    redaction.hide(settings)
+    log.configure(level=settings.log_level, format="json", stream=cast("IO[str]", answers))
+    try:
+        inside = Inside(settings, answers)
+    except Exception as error:  # noqa: BLE001 - the app's code
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    inside.serve(_orders(FROM_WORKER))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""What a worker and its children write to each other: a JSON object a line. docs/howto/processes.md tells it to other programs."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from pillars.worker.judging import Raised
+
+
+class Order(Struct, frozen=True, omit_defaults=True):
+    """A job to run, as its child is told of it."""
+
+    job_id: str
+    name: str
+    queue: str
+    attempt: int
+    max_attempts: int
+    arguments: Raw
+    context: str | None = None
+    tags: list[str] = []
+    deadline: str | None = None
+    """ISO 8601."""
+    lock_token: int | None = None
+    """With `worker_id`, what ctx.complete is fenced by."""
+    worker_id: str | None = None
+
+
+class Line(Struct, frozen=True, omit_defaults=True):
+    """A line from the worker: a job, or a message for the one that runs."""
+
+    job: Order | None = None
+
+
+class Progress(Struct, frozen=True, omit_defaults=True):
+    done: float
+    total: float | None = None
+    message: str | None = None
+
+
+class Emitted(Struct, frozen=True, omit_defaults=True):
+    name: str
+    data: Any = None
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """A line from a child: something that its job says, or, of one of ours, how it has ended."""
+
+    progress: Progress | None = None
+    output: Emitted | None = None
+    metadata: dict[str, Any] | None = None
+    log: dict[str, Any] | None = None
+    result: Raw | UnsetType = UNSET
+    """Of a program: what its job completes with, should it end well."""
+    raised: Raised | None = None
+    over: bool = False
+    """The job has ended, by its `result` or by what it raised; the process waits for the next."""
+    stopped: bool = False
+    """It has ended because it was told to."""
+    inside: bool = False
+    """It has completed itself, in a transaction of its own."""
+    again: bool = False
+    """The process may run another."""
+
+
+order_line = msgspec.json.Encoder().encode
+answer_line = msgspec.json.Encoder().encode
+read_order = msgspec.json.Decoder(Line).decode
+read_answer = msgspec.json.Decoder(Answer).decode

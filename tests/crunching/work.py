@@ -1,0 +1,171 @@
+"""What children do in tests."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pillars import Child, Context, Discard, Retry, Snooze, connection, job, shell_job
+
+LOOKS = 6_000
+
+
+@job(name="crunch.add", process=True)
+def add(one: int, other: int) -> int:
+    return one + other
+
+
+@job(name="crunch.who", process=True)
+def who() -> list[int]:
+    return [os.getpid(), os.getpgrp(), os.getsid(0), os.getppid()]
+
+
+@job(name="crunch.who.once", process=Child(reuse=1))
+def who_once() -> int:
+    return os.getpid()
+
+
+@job(name="crunch.awaits", process=True)
+async def awaits(ctx: Context) -> str:
+    await asyncio.sleep(0)
+    return f"{ctx.name} {ctx.attempt}"
+
+
+@job(name="crunch.asks", process=True)
+async def asks(ctx: Context) -> int:
+    """Reaches the database, and enqueues."""
+    await add.enqueue(20, 22)
+    async with ctx.connection() as on:
+        return int(await on.fetchval("select 7 * 6"))
+
+
+@job(name="crunch.enqueues.now", process=True)
+def enqueues_now() -> str:
+    return add.enqueue_now(1, 2).job_id
+
+
+@job(name="crunch.completes", process=True)
+async def completes(ctx: Context) -> str | None:
+    async with connection() as on:
+        await ctx.complete("inside", connection=on)
+    return None
+
+
+@job(name="crunch.raises", process=True, max_attempts=1)
+def raises(how: str) -> None:
+    match how:
+        case "discard":
+            raise Discard("no use")
+        case "retry":
+            raise Retry("not yet", after="1h")
+        case "snooze":
+            raise Snooze("1h")
+        case "exit":
+            sys.exit(3)
+        case "die":
+            os.abort()
+        case "end":
+            os._exit(0)
+    raise ValueError(f"password=hunter2hunter2 {how}")
+
+
+@job(name="crunch.sleeps", process=True)
+def sleeps(path: str) -> str:
+    """Writes how far it is, until it is told to end; then cleans up."""
+    file = Path(path)
+    try:
+        for number in range(LOOKS):
+            file.write_text(f"{os.getpid()} {number}")
+            time.sleep(0.01)
+    finally:
+        file.with_suffix(".end").write_text("cleaned up")
+    return "done"
+
+
+@job(name="crunch.sleeps.async", process=True)
+async def sleeps_async(path: str) -> str:
+    file = Path(path)
+    try:
+        for number in range(LOOKS):
+            file.write_text(f"{os.getpid()} {number}")
+            await asyncio.sleep(0.01)
+    finally:
+        file.with_suffix(".end").write_text("cleaned up")
+    return "done"
+
+
+@job(name="crunch.stubborn", process=True)
+def stubborn(path: str) -> None:
+    while True:
+        try:
+            for number in range(LOOKS):
+                Path(path).write_text(f"{os.getpid()} {number}")
+                time.sleep(0.01)
+        except BaseException:  # noqa: BLE001 - as code is that does not want to end
+            pass
+
+
+@job(name="crunch.eats", process=Child(memory="200MB"), max_attempts=1)
+def eats() -> int:
+    return len([bytearray(10_000_000) for _ in range(100)])
+
+
+@job(name="crunch.computes", process=Child(cpu_time="1s"), max_attempts=1)
+def computes() -> None:
+    while True:
+        pass
+
+
+@job(name="crunch.environment", process=Child(env=["ALLOWED_*"]))
+def environment() -> dict[str, str]:
+    return dict(os.environ)
+
+
+@job(name="crunch.descriptors", process=True)
+def descriptors() -> dict[str, str]:
+    """What it has open, each with what it leads to."""
+    found = Path("/proc/self/fd").iterdir()
+    return {one.name: str(one.readlink()) for one in found if one.is_symlink()}
+
+
+@job(name="crunch.leaves", process=True)
+def leaves(path: str) -> int:
+    """Leaves a process behind that is not of its session."""
+    code = (
+        f"import time,os; open({path!r},'w').write(str(os.getpid()))\nwhile True: time.sleep(0.01)"
+    )
+    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True).pid
+
+
+@job(name="crunch.logs", process=True)
+def logs(ctx: Context) -> None:
+    ctx.log.info("crunch.went", how="well")
+    sys.stdout.write("printed\n")
+
+
+echo = shell_job(["echo", "{word}"], name="shell.echo")
+exits = shell_job(
+    ["sh", "-c", "echo not that way >&2; exit {code}"],
+    name="shell.exits",
+    exits={65: Discard("bad input"), 75: Snooze("1h"), 76: Retry(after="2h")},
+    max_attempts=2,
+)
+answers = shell_job(["sh", "-c", 'echo \'{{"result": {{"rows": 3}}}}\' >&4'], name="shell.answers")
+reads = shell_job(
+    ["sh", "-c", 'read line <&3; echo "{{\\"result\\": $line}}" >&4'], name="shell.reads"
+)
+pair = shell_job(["sh", "-c", "sleep 600 & echo $! > {path}; wait"], name="shell.pair")
+forks = shell_job(["sh", "-c", "sleep 600 >&- 2>&- & echo $! > {path}"], name="shell.forks")
+missing = shell_job(["no-such-program-anywhere"], name="shell.missing", max_attempts=1)
+heeds = shell_job(
+    ["sh", "-c", "trap 'exit 0' TERM; echo $$ > {path}; while true; do sleep 0.01; done"],
+    name="shell.heeds",
+)
+
+ALL: list[Any] = [
+    add, who, who_once, awaits, asks, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
+    descriptors, leaves, logs, echo, exits, answers, reads, pair, forks, missing, heeds,
+]  # fmt: skip

@@ -1,0 +1,140 @@
+"""Mutants of jobs in processes of their own: what they are given, how they are held and ended, what is heard of them."""
+
+from mutants.kinds import Mutant, Promise, edit
+
+PLACE = "pillars/worker/children/"
+NURSERY, PERFORMING, PROCESS = (
+    PLACE + f"{name}.py" for name in ("nursery", "performing", "process")
+)
+CHILDREN = "tests/worker/test_children.py::"
+SHELL = "tests/worker/test_shell_jobs.py::"
+ORPHANS = "tests/process/test_orphans.py::"
+
+CHILDREN_MUTANTS = [
+    Mutant(
+        name="orphans-live",
+        without="What a child has started does not outlive its worker.",
+        promise=Promise.STOPPED,
+        edits=edit(PROCESS, "        warden.watch(self.pid)\n", ""),
+        tests=(ORPHANS + "test_a_warden_that_was_killed_is_replaced",),
+    ),
+    Mutant(
+        name="what-left-its-session-lives",
+        without="What has left its session ends with the worker.",
+        promise=Promise.STOPPED,
+        edits=edit(
+            PLACE + "warden.py",
+            '            return mark in file.read().split(b"\\0")\n',
+            "            return False\n",
+        ),
+        tests=(ORPHANS + "test_none_outlives_its_worker",),
+    ),
+    Mutant(
+        name="groups-are-left",
+        without="What a program leaves in its group ends with it.",
+        promise=Promise.ENDED,
+        edits=edit(
+            PROCESS,
+            "        self.signal(signal.SIGKILL)\n        self.gone.set()\n",
+            "        self.gone.set()\n",
+        ),
+        tests=(SHELL + "test_what_a_program_leaves_in_its_group_ends_with_it",),
+    ),
+    Mutant(
+        name="term-and-no-more",
+        without="A process that does not heed SIGTERM is killed.",
+        promise=Promise.ENDED,
+        edits=edit(
+            PERFORMING, "signal.SIGKILL if self._told else signal.SIGTERM", "signal.SIGTERM"
+        ),
+        tests=(CHILDREN + "test_a_process_that_heeds_nothing_is_killed",),
+    ),
+    Mutant(
+        name="stubborn-children-outlive-a-drain",
+        without="What does not heed the end of its worker is killed before its job is given back.",
+        promise=Promise.STOPPED,
+        edits=edit("pillars/worker/crew.py", "            attempt.rest.kill()\n", "")
+        + edit(NURSERY, "                child.signal(signal.SIGKILL)\n", "                pass\n")
+        + edit(
+            PLACE + "warding.py",
+            "                self._popen.stdin.close()\n",
+            "                pass\n",
+        ),
+        tests=(CHILDREN + "test_a_drain_ends_it_and_gives_its_attempt_back",),
+    ),
+    Mutant(
+        name="paused-processes-run-on",
+        without="A process that is paused stands still.",
+        promise=Promise.ENDED,
+        edits=edit("pillars/worker/rest.py", "            self._outside.stop()\n", ""),
+        tests=(CHILDREN + "test_a_paused_process_stands_still_with_slot_and_lock_and_goes_on",),
+    ),
+    Mutant(
+        name="ended-in-peace-is-completed",
+        without="A program that was told to end, and does, has not completed its job.",
+        promise=Promise.ENDED,
+        edits=edit(
+            PERFORMING,
+            "if ended_well and (cancelled is None or self._result is not None):",
+            "if ended_well:",
+        ),
+        tests=(
+            SHELL + "test_a_program_that_was_told_to_end_has_not_completed_though_it_ends_in_peace",
+        ),
+    ),
+    Mutant(
+        name="the-dead-are-given-jobs",
+        without="A process that has died while it waited is not given a job.",
+        promise=Promise.COUNTED,
+        edits=edit(
+            NURSERY,
+            "            if not child.gone.is_set():\n                return child, order\n",
+            "            return child, order\n",
+        ),
+        tests=(CHILDREN + "test_a_process_that_was_killed_while_it_waited_is_not_given_a_job",),
+    ),
+    Mutant(
+        name="leftovers-go-on-beside-the-next-job",
+        without="A process in which a job has left something behind is not used again.",
+        promise=Promise.ENDED,
+        edits=edit(
+            PLACE + "inside.py",
+            "            return False  # a process, ended or not\n",
+            "            pass\n",
+        ),
+        tests=(CHILDREN + "test_one_that_leaves_a_process_behind_is_not_used_again",),
+    ),
+    Mutant(
+        name="children-inherit-all",
+        without="A child has the variables that are on its list, and no other.",
+        promise=Promise.SECRET,
+        edits=edit(
+            PLACE + "environment.py",
+            "        if any(fnmatchcase(name, one) for one in patterns)\n        and not any",
+            "        if not any",
+        ),
+        tests=(CHILDREN + "test_its_environment_is_a_list",),
+    ),
+    Mutant(
+        name="children-have-the-tokens",
+        without="No child has the tokens of the API.",
+        promise=Promise.SECRET,
+        edits=edit(
+            PLACE + "environment.py",
+            'NEVER = ("PILLARS_TOKEN", "PILLARS_VIEW_TOKEN", ',
+            "NEVER = (",
+        ),
+        tests=(CHILDREN + "test_its_environment_is_a_list",),
+    ),
+    Mutant(
+        name="floods-are-kept",
+        without="Of what a process prints beyond its share no lines are made.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            PERFORMING,
+            "        if self._printed > MOST_LINES or self._printed_bytes > MOST_BYTES:\n",
+            "        if self._hushed:\n",
+        ),
+        tests=(SHELL + "test_a_flood_harms_neither_the_job_nor_the_worker",),
+    ),
+]

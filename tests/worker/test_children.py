@@ -1,0 +1,300 @@
+"""Jobs in processes of their own: they run, say how they ended, are stopped with all they have started, and leave nothing behind."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from crunching import work
+from structlog.testing import capture_logs
+
+from pillars import Handle, JobCancelled, JobFailed
+from pillars.jobs.definition import Job
+from pillars.store.database import Database
+from pillars.worker.pillar import Worker
+from stepping import locked_tokens
+from support import ask, running, until, worker_for
+
+BOTH = pytest.mark.parametrize("sleeping", [work.sleeps, work.sleeps_async])
+
+
+@asynccontextmanager
+async def working(database: Database, **flags: object) -> AsyncIterator[Worker]:
+    async with running(worker_for(database, *work.ALL, jobs="crunching", **flags)) as worker:
+        yield worker
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+async def is_in(handle: Handle[Any], state: str) -> bool:
+    return await handle.state() == state
+
+
+async def later_than(db: str, moment: object) -> bool:
+    return bool(await ask(db, "select expires_at > $1 from pillars.locks", moment))
+
+
+def written(path: Path) -> list[int]:
+    """What a file has, once it has something."""
+    return [int(one) for one in path.read_text().split()] if path.exists() else []
+
+
+async def test_a_function_runs_in_a_process_that_leads_a_session_of_its_own(
+    database: Database,
+) -> None:
+    async with working(database):
+        pid, group, session, _ = await (await work.who.enqueue()).result(timeout="30s")
+        assert pid == group == session != os.getpid()
+
+
+async def test_a_process_serves_one_job_after_another(database: Database) -> None:
+    async with working(database, children=1):
+        first = await (await work.who.enqueue()).result(timeout="30s")
+        assert await (await work.add.enqueue(20, 22)).result(timeout="30s") == 42
+        assert await (await work.who.enqueue()).result(timeout="30s") == first
+        assert await (await work.awaits.enqueue()).result(timeout="30s") == "crunch.awaits 1"
+        assert await (await work.who.enqueue()).result(timeout="30s") == first
+
+
+async def test_one_that_serves_a_single_job_is_used_once(database: Database) -> None:
+    async with working(database, children=1):
+        first = await (await work.who_once.enqueue()).result(timeout="30s")
+        assert await (await work.who_once.enqueue()).result(timeout="30s") != first
+        await until(lambda: not is_alive(first))
+
+
+async def test_a_process_that_was_killed_while_it_waited_is_not_given_a_job(
+    database: Database,
+) -> None:
+    async with working(database, children=1):
+        [first, *_] = await (await work.who.enqueue()).result(timeout="30s")
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: not is_alive(first))
+        assert await (await work.add.enqueue(1, 2)).result(timeout="30s") == 3
+
+
+async def test_it_reaches_the_database_and_enqueues(database: Database, db: str) -> None:
+    async with working(database):
+        assert await (await work.asks.enqueue()).result(timeout="30s") == 42
+        enqueued = await (await work.enqueues_now.enqueue()).result(timeout="30s")
+        assert await work.add.handle(enqueued).result(timeout="30s") == 3
+        assert await ask(db, "select count(*) from pillars.all_jobs where name = 'crunch.add'") == 2
+
+
+async def test_it_may_end_itself_in_a_transaction_of_its_own(database: Database) -> None:
+    async with working(database):
+        handle = await work.completes.enqueue()
+        assert await handle.result(timeout="30s") == "inside"
+
+
+@pytest.mark.parametrize(
+    ("how", "state", "error"),
+    [
+        ("discard", "failed", "no use"),
+        ("retry", "scheduled", "not yet"),
+        ("snooze", "scheduled", "asked to run later"),
+        ("exit", "failed", "SystemExit: 3"),
+        ("die", "failed", "killed by SIGABRT"),
+        ("end", "failed", "exit code 0"),
+        ("other", "failed", "ValueError: password=[redacted] other"),
+    ],
+)
+async def test_what_it_raises_decides_as_anywhere(
+    database: Database, db: str, how: str, state: str, error: str
+) -> None:
+    attempts = 2 if how in {"retry", "snooze"} else 1
+    async with working(database):
+        handle = await work.raises.configure(max_attempts=attempts).enqueue(how)
+        await until(partial(is_in, handle, state), within=30)
+    said = await ask(
+        db, "select last_error from pillars.all_jobs where job_id = $1", UUID(handle.job_id)
+    )
+    assert error in said
+
+
+async def test_a_traceback_begins_with_the_jobs_own_code(database: Database, db: str) -> None:
+    async with working(database):
+        handle = await work.raises.enqueue("other")
+        await until(partial(is_in, handle, "failed"), within=30)
+    told = await ask(
+        db, "select traceback from pillars.attempts where job_id = $1", UUID(handle.job_id)
+    )
+    assert "in raises" in told
+    assert "pillars/worker" not in told
+    assert "hunter2" not in told
+
+
+@BOTH
+async def test_a_cancelled_job_cleans_up_in_its_process(
+    database: Database, tmp_path: Path, sleeping: Job[[str], str]
+) -> None:
+    path = tmp_path / "steps"
+    async with working(database, lock="90s"):
+        handle = await sleeping.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+        assert await handle.cancel(by="ada")
+        with pytest.raises(JobCancelled) as raised:
+            await handle.result(timeout="30s")
+        assert raised.value.last_error == "cancelled by ada"
+        assert path.with_suffix(".end").read_text() == "cleaned up"
+        pid = written(path)[0]
+        await until(lambda: not is_alive(pid))
+
+
+async def test_a_process_that_heeds_nothing_is_killed(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "steps"
+    async with working(database, lock="90s", grace="500ms"):
+        handle = await work.stubborn.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+        await handle.cancel()
+        with pytest.raises(JobCancelled):
+            await handle.result(timeout="30s")
+        assert not is_alive(written(path)[0])
+
+
+@BOTH
+async def test_a_paused_process_stands_still_with_slot_and_lock_and_goes_on(
+    database: Database, db: str, tmp_path: Path, sleeping: Job[[str], str]
+) -> None:
+    path = tmp_path / "steps"
+    async with working(database, children=1):
+        handle = await sleeping.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+        assert await handle.pause()
+        await until(partial(is_in, handle, "paused"))
+        pid, _ = written(path)
+        await until(lambda: state_of(pid) == "T")
+        [token] = await locked_tokens(db)
+        before = written(path)
+        for _ in range(2):
+            beaten = await ask(db, "select expires_at from pillars.locks")
+            await until(partial(later_than, db, beaten), within=30)
+        assert written(path) == before
+        assert await locked_tokens(db) == [token]
+        assert await handle.resume()
+        await until(lambda: written(path) != before)
+        assert state_of(pid) != "T"
+        await handle.cancel()
+        await until(partial(is_in, handle, "cancelled"))
+
+
+async def test_a_paused_process_can_be_cancelled(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "steps"
+    async with working(database, lock="90s"):
+        handle = await work.sleeps.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+        await handle.pause()
+        await until(partial(is_in, handle, "paused"))
+        await handle.cancel()
+        with pytest.raises(JobCancelled):
+            await handle.result(timeout="30s")
+        assert path.with_suffix(".end").exists()
+
+
+async def test_at_a_drain_a_paused_process_is_ended_and_its_job_stays_paused(
+    database: Database, db: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "steps"
+    async with working(database, lock="90s"):
+        handle = await work.sleeps.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+        await handle.pause()
+        await until(partial(is_in, handle, "paused"))
+    assert await handle.state() == "paused"
+    assert await ask(db, "select attempt from pillars.jobs") == 0
+    assert not is_alive(written(path)[0])
+
+
+async def test_a_drain_ends_it_and_gives_its_attempt_back(
+    database: Database, db: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "steps"
+    async with working(database, lock="90s", drain="100ms"):
+        await work.stubborn.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+    assert await ask(db, "select attempt from pillars.jobs where locked_by is null") == 0
+    assert not is_alive(written(path)[0])
+
+
+async def test_at_its_deadline_it_is_ended_and_tried_again(
+    database: Database, db: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "steps"
+    async with working(database, lock="90s"):
+        handle = await work.sleeps.configure(timeout="3s").enqueue(str(path))
+        await until(partial(is_in, handle, "scheduled"), within=30)
+    assert "TimeoutError: not done within 3s" in await ask(
+        db, "select last_error from pillars.jobs"
+    )
+    assert path.with_suffix(".end").exists()
+
+
+async def test_what_takes_more_memory_than_it_may_is_named_so(database: Database) -> None:
+    async with working(database):
+        with pytest.raises(
+            JobFailed, match="MemoryError: out of memory, of which it may have 200 MB"
+        ):
+            await (await work.eats.enqueue()).result(timeout="30s")
+
+
+async def test_what_computes_longer_than_it_may_is_named_so(database: Database) -> None:
+    async with working(database):
+        with pytest.raises(JobFailed, match="it has used up its 1 s of CPU time"):
+            await (await work.computes.enqueue()).result(timeout="60s")
+
+
+async def test_its_environment_is_a_list(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ALLOWED_ONE", "STRIPE_KEY", "PILLARS_TOKEN", "PILLARS_VIEW_TOKEN", "AWS_SECRET"):
+        monkeypatch.setenv(name, "a value of sixteen")
+    async with working(database):
+        found = await (await work.environment.enqueue()).result(timeout="30s")
+    assert "ALLOWED_ONE" in found
+    assert "PATH" in found
+    assert not {"STRIPE_KEY", "PILLARS_TOKEN", "PILLARS_VIEW_TOKEN", "AWS_SECRET"} & found.keys()
+
+
+async def test_it_inherits_no_descriptor_of_its_worker(database: Database) -> None:
+    async with working(database):
+        found = await (await work.descriptors.enqueue()).result(timeout="30s")
+        held = {one.readlink() for one in Path("/proc/self/fd").iterdir() if one.is_symlink()}
+    ours = {str(one) for one in held if str(one).startswith(("socket:", "pipe:"))}
+    assert sorted(found, key=int)[:5] == ["0", "1", "2", "3", "4"]
+    shared = {target for number, target in found.items() if target in ours and int(number) > 4}
+    assert not shared
+
+
+async def test_one_that_leaves_a_process_behind_is_not_used_again(
+    database: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "left"
+    async with working(database, children=1):
+        [first, *_] = await (await work.who.enqueue()).result(timeout="30s")
+        left = await (await work.leaves.enqueue(str(path))).result(timeout="30s")
+        await until(lambda: not is_alive(first))
+        [second, *_] = await (await work.who.enqueue()).result(timeout="30s")
+        assert second != first
+    await until(lambda: not is_alive(left))
+
+
+async def test_its_log_is_its_workers(database: Database) -> None:
+    with capture_logs() as said:
+        async with working(database):
+            await (await work.logs.enqueue()).result(timeout="30s")
+    [line] = [one for one in said if one["event"] == "crunch.went"]
+    assert (line["how"], line["job_name"], line["attempt"]) == ("well", "crunch.logs", 1)
