@@ -46,6 +46,7 @@ worker_options = together(
     ),
     click.option("-c", "--concurrency", metavar="N", help="How many async jobs at once; 100."),
     click.option("--threads", metavar="N", help="How many thread jobs at once; 8."),
+    click.option("--children", metavar="N", help="How many jobs in child processes at once; 2."),
     click.option(
         "--drain", metavar="TIME", help="How long running jobs may finish after a stop; 25s."
     ),

@@ -82,7 +82,8 @@ class Job(Generic[P, R]):
         self.name = name
         self.rules = rules
         self.command = command
-        self.kind: Kind = "async" if inspect.iscoroutinefunction(function) else "thread"
+        self.awaited = inspect.iscoroutinefunction(function)
+        self.kind: Kind = "async" if self.awaited else "thread"
         if rules.child is not None:
             self.kind = "process"
         self.context_parameter = _context_parameter(function)

@@ -15,6 +15,7 @@ from uuid import UUID
 import anyio
 import anyio.abc
 
+from pillars.errors import JobFailed
 from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.settings import Settings
@@ -25,6 +26,7 @@ from pillars.store.rows import Claimed, JobRow, Lane
 from pillars.store.settling import Returned
 from pillars.testing.telling import Ran
 from pillars.worker.attempts import Attempt
+from pillars.worker.children.nursery import Nursery
 from pillars.worker.completing import Completer
 from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.holdings import Holdings, counted_clock
@@ -132,13 +134,23 @@ class Hand:
         self._holdings.settle([key])
 
     async def _run(self, claimed: Claimed) -> Ran:
+        nursery = Nursery(self._process)
+        try:
+            return await self._run_with(nursery, claimed)
+        finally:
+            await nursery.close()
+
+    async def _run_with(self, nursery: Nursery, claimed: Claimed) -> Ran:
+        """A program runs in a process as anywhere; a function that would have its own runs here, where the test's patches are."""
         self._begun.add(claimed.job_id)
+        job = self._jobs[claimed.name]
         attempt = WatchedAttempt(
             claimed,
-            self._jobs[claimed.name],
+            job,
             threads=self._threads,
             complete=partial(Completer, self._process.worker_id),
             grace=self._process.settings.grace.total_seconds(),
+            in_a_child=nursery.run if job.command else None,
         )
         looking, running = anyio.CancelScope(), anyio.CancelScope()
         outcome: Outcome = (
@@ -254,9 +266,11 @@ def _ran(attempt: WatchedAttempt, outcome: Outcome) -> Ran:
             value = None if result is None else attempt.job.result_codec.decode(result)
             return Ran(outcome="completed", result=value, **told)
         case Failed(error):
-            return Ran(outcome="failed", **told | {"error": attempt.raised or _timed_out(error)})
+            return Ran(
+                outcome="failed", **told | {"error": attempt.raised or _failure(attempt, error)}
+            )
         case Retried(wait, error):
-            told["error"] = attempt.raised or _timed_out(error)
+            told["error"] = attempt.raised or _failure(attempt, error)
             return Ran(outcome="retried", wait=wait, **told)
         case Snoozed(wait):
             return Ran(outcome="snoozed", wait=wait, **told)
@@ -266,6 +280,8 @@ def _ran(attempt: WatchedAttempt, outcome: Outcome) -> Ran:
             return Ran(outcome="cancelled", **told)
 
 
-def _timed_out(error: str) -> TimeoutError:
-    """The worker ended it: nothing was raised."""
-    return TimeoutError(error.removeprefix("TimeoutError: "))
+def _failure(attempt: WatchedAttempt, error: str) -> Exception:
+    """Nothing was raised here: the worker ended it, or its program ended ill."""
+    if error.startswith("TimeoutError: "):
+        return TimeoutError(error.removeprefix("TimeoutError: "))
+    return JobFailed(error, job_id=str(attempt.claimed.job_id), last_error=error)

@@ -213,7 +213,7 @@ class Attempt:
             if self._in_a_child is not None and self.job.kind == "process":
                 return self._of_child(await self._in_a_child(self))
             kwargs = self._arguments()
-            if self.job.kind == "async":
+            if self.job.awaited:
                 return Completed(self._encoded(await self.job.function(**kwargs)))
             return Completed(self._encoded(await self._in_a_thread(kwargs)))
         except asyncio.CancelledError as error:

@@ -78,6 +78,8 @@ class Crew:
             if self._look is not None:
                 self._look.cancel()
             with anyio.CancelScope(shield=True):
+                for attempt in self.attempts():
+                    attempt.rest.kill()
                 left = [task for task in self._tasks if task is not None]
                 for task in left:
                     task.cancel()

@@ -13,6 +13,13 @@ from pillars import Child, Context, Discard, Retry, Snooze, connection, job, she
 LOOKS = 6_000
 
 
+def note(file: Path, number: int) -> None:
+    """Whole, whenever its writer is held."""
+    begun = file.with_suffix(".begun")
+    begun.write_text(f"{os.getpid()} {number}")
+    begun.replace(file)
+
+
 @job(name="crunch.add", process=True)
 def add(one: int, other: int) -> int:
     return one + other
@@ -78,7 +85,7 @@ def sleeps(path: str) -> str:
     file = Path(path)
     try:
         for number in range(LOOKS):
-            file.write_text(f"{os.getpid()} {number}")
+            note(file, number)
             time.sleep(0.01)
     finally:
         file.with_suffix(".end").write_text("cleaned up")
@@ -90,7 +97,7 @@ async def sleeps_async(path: str) -> str:
     file = Path(path)
     try:
         for number in range(LOOKS):
-            file.write_text(f"{os.getpid()} {number}")
+            note(file, number)
             await asyncio.sleep(0.01)
     finally:
         file.with_suffix(".end").write_text("cleaned up")
@@ -102,7 +109,7 @@ def stubborn(path: str) -> None:
     while True:
         try:
             for number in range(LOOKS):
-                Path(path).write_text(f"{os.getpid()} {number}")
+                note(Path(path), number)
                 time.sleep(0.01)
         except BaseException:  # noqa: BLE001 - as code is that does not want to end
             pass

@@ -192,6 +192,24 @@ async def test_a_paused_process_stands_still_with_slot_and_lock_and_goes_on(
         await until(partial(is_in, handle, "cancelled"))
 
 
+async def breaks_down() -> None:
+    raise RuntimeError("the worker breaks down")
+
+
+async def test_a_worker_that_breaks_down_waits_for_no_process_that_is_held(
+    database: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "steps"
+    with pytest.raises(ExceptionGroup):
+        async with working(database, lock="90s"):
+            handle = await work.stubborn.enqueue(str(path))
+            await until(lambda: len(written(path)) == 2, within=30)
+            await handle.pause()
+            await until(partial(is_in, handle, "paused"))
+            await breaks_down()
+    assert not is_alive(written(path)[0])
+
+
 async def test_a_paused_process_can_be_cancelled(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "steps"
     async with working(database, lock="90s"):

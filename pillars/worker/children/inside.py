@@ -199,7 +199,7 @@ class Inside:
 
     def _called(self, job: Job[..., Any], arguments: dict[str, Any], attempted: Attempted) -> Any:
         self._allow_cpu_time(job)
-        if asyncio.iscoroutinefunction(job.function):
+        if job.awaited:
             return self._runner.run(self._awaited(job.function, arguments, attempted))
         if self._beside is None:
             self._beside = Loop(self._of_threads)

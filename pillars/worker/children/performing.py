@@ -86,6 +86,7 @@ class Performance:
             except asyncio.CancelledError as error:
                 cancelled = error
                 self._process.signal(signal.SIGKILL if self._told else signal.SIGTERM)
+                self._process.signal(signal.SIGCONT)  # one that is held heeds nothing else
                 self._told += 1
         return cancelled
 
