@@ -27,6 +27,7 @@ TAGS = {
     "jobs": "One row of work each, all its attempts.",
     "schedules": "Periodic rules.",
     "queues": "Lanes that workers claim from.",
+    "names": "What code defines: each name of jobs, in whatever queue they are.",
     "workers": "The processes of the application.",
     "health": "For load balancers, platforms and monitoring.",
     "description": "This document.",

@@ -16,6 +16,7 @@ from pillars.service.process import Process
 from pillars.service.scraping import Metrics
 from pillars.web import openapi, problems, shapes
 from pillars.web.api.jobs import Jobs
+from pillars.web.api.names import Names
 from pillars.web.api.processes import Processes
 from pillars.web.api.queues import Queues
 from pillars.web.api.schedules import Schedules
@@ -70,6 +71,7 @@ def table(
         *_jobs(Jobs(database, jobs)),
         *_schedules(Schedules(database, jobs=f"{prefix}/api/jobs")),
         *_queues(Queues(database)),
+        *_names(Names(database)),
         *_processes(Processes(database)),
         *_health(process),
         _metrics(process),
@@ -193,6 +195,29 @@ def _queues(queues: Queues) -> list[Resource]:
         Resource("/api/queues/{name:anything}/resume", "queues", {
             "POST": Operation(
                 "resume_queue", "Let workers claim from a queue again.", queues.resume, shown, action="queue.resume"
+            ),
+        }),
+    ]  # fmt: skip
+
+
+def _names(names: Names) -> list[Resource]:
+    shown = {200: Answer("The name as it is now.", shapes.Name)}
+    return [
+        Resource("/api/names", "names", {
+            "GET": Operation(
+                "list_names", "List every name that code defines with its unfinished jobs.", names.list,
+                {200: Answer("The names.", shapes.Names)},
+            ),
+        }),
+        Resource("/api/names/{name:anything}/pause", "names", {
+            "POST": Operation(
+                "pause_name", "Let no worker claim jobs of a name, in any queue; what runs goes on.", names.pause, shown,
+                action="name.pause",
+            ),
+        }),
+        Resource("/api/names/{name:anything}/resume", "names", {
+            "POST": Operation(
+                "resume_name", "Let workers claim jobs of a name again.", names.resume, shown, action="name.resume"
             ),
         }),
     ]  # fmt: skip

@@ -89,6 +89,13 @@ Queue = shape(
     "A queue and its unfinished jobs; parked ones wait for something or are paused.",
 )
 Queues = listing("Queues", Queue, "Every queue that anybody has named, by name.")
+Name = shape(
+    "Name",
+    rows.JobName,
+    "A name of jobs, as code defines it, and its unfinished jobs; parked ones wait for something or are paused.",
+    kind=Literal["async", "thread", "process"],
+)
+Names = listing("Names", Name, "Every name that code defines, in order.")
 Process = shape(
     "Process",
     rows.ProcessRow,

@@ -19,6 +19,7 @@ from pillars.store.database import Database
 from pillars.version import __version__
 from pillars.web import routes, shapes
 from pillars.web.queries import FILTERS
+from stepping import define
 from support import tell
 
 TOKEN, VIEW = "operate-0123456789", "view-0123456789abc"
@@ -261,6 +262,10 @@ async def ask_of_the_rest(checked: Checked) -> None:
     await checked.ask("GET", "/api/queues", 200)
     await checked.ask("POST", "/api/queues/{name}/pause", 200, at={"name": "default"})
     await checked.ask("POST", "/api/queues/{name}/resume", 200, at={"name": "default"})
+    await checked.ask("GET", "/api/names", 200)
+    await checked.ask("POST", "/api/names/{name}/pause", 200, at={"name": "digest"})
+    await checked.ask("GET", "/api/names", 200)
+    await checked.ask("POST", "/api/names/{name}/resume", 200, at={"name": "digest"})
     await checked.ask("GET", "/api/workers", 200)
     await checked.ask("GET", "/api/health", 200)
     await checked.ask("GET", "/api/health", 503, params={"strict": "1"})
@@ -289,6 +294,7 @@ async def test_real_answers_are_as_described(
     checked: Checked, process_with: Make, client_of: Callable[..., httpx2.AsyncClient], db: str
 ) -> None:
     await ask_of_jobs(checked, db)
+    await define(db, digest.name)
     await ask_of_the_rest(checked)
     await ask_amiss(checked)
     process = process_with()
@@ -329,6 +335,7 @@ async def test_a_database_that_is_away_is_answered_as_described(
             "/api/jobs/stats",
             "/api/schedules",
             "/api/queues",
+            "/api/names",
             "/api/workers",
         ):
             await away.ask("GET", path, 503)

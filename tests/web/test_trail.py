@@ -23,6 +23,7 @@ from pillars.store.audit import Deed
 from pillars.store.database import Database
 from pillars.web import routes
 from pillars.web.dashboard.entrance import Entrance
+from stepping import define
 from support import ask, asking, move_clock, tell
 
 TOKEN, VIEW = "operate-0123456789", "view-0123456789abc"
@@ -63,6 +64,8 @@ CHANGES = {
     "POST /api/schedules/{name}/resume": Change("schedule.resume", "hourly"),
     "POST /api/queues/{name}/pause": Change("queue.pause", "default"),
     "POST /api/queues/{name}/resume": Change("queue.resume", "default"),
+    "POST /api/names/{name}/pause": Change("name.pause", "fetch"),
+    "POST /api/names/{name}/resume": Change("name.resume", "fetch"),
     "POST /dashboard/jobs": Change("job.cancel", None, said=FORM, details={"job_ids": ["JOB"], "done": 1}),
     "POST /dashboard/jobs/{job_id}/retry": Change("job.retry", job="failed"),
     "POST /dashboard/jobs/{job_id}/cancel": Change("job.cancel", job="running", details={"outcome": "requested"}),
@@ -73,6 +76,8 @@ CHANGES = {
     "POST /dashboard/schedules/{name}/resume": Change("schedule.resume", "hourly"),
     "POST /dashboard/queues/{name}/pause": Change("queue.pause", "default"),
     "POST /dashboard/queues/{name}/resume": Change("queue.resume", "default"),
+    "POST /dashboard/names/{name}/pause": Change("name.pause", "fetch"),
+    "POST /dashboard/names/{name}/resume": Change("name.resume", "fetch"),
     "POST /dashboard/login": Change("login", None, said={"data": {"password": TOKEN}}),
     "POST /dashboard/logout": Change("logout", None),
 }  # fmt: skip
@@ -128,6 +133,7 @@ async def test_a_request_that_changes_something_leaves_one_row(
 ) -> None:
     change = CHANGES[route]
     job_id = await made(db, change.job)
+    await define(db, fetch.name)
     await sync(database, [every("1h", fetch.call(), name="hourly")], deployment="shop")
     method, _, template = route.partition(" ")
     path = template.format(job_id=job_id, name=change.target)

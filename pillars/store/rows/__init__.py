@@ -27,7 +27,16 @@ from pillars.store.rows.jobs import (
     State,
     Stored,
 )
-from pillars.store.rows.oversight import Defined, ProcessRow, Queue, Resumed, Stats, Vitals
+from pillars.store.rows.oversight import (
+    Defined,
+    JobName,
+    PausedName,
+    ProcessRow,
+    Queue,
+    Resumed,
+    Stats,
+    Vitals,
+)
 from pillars.store.rows.people import Account, AccountRow, AuditRow, SessionRow, Tries
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
 from pillars.store.rows.server import Applied, Backend, Command, Invalid, Made, Now, Prune, Yes
@@ -59,6 +68,7 @@ __all__ = [
     "Held",
     "Inserted",
     "Invalid",
+    "JobName",
     "JobRow",
     "Lane",
     "Leftover",
@@ -67,6 +77,7 @@ __all__ = [
     "Named",
     "NewJob",
     "Now",
+    "PausedName",
     "ProcessRow",
     "Prune",
     "PutBack",

@@ -45,6 +45,29 @@ class Queue:
 
 
 @dataclass(frozen=True, slots=True)
+class JobName:
+    """A job's name, as its definition has it, and its unfinished jobs in whatever queue; `kind` is "async" or "thread"."""
+
+    name: str
+    kind: str
+    queue: str
+    ready: int
+    running: int
+    scheduled: int
+    parked: int
+    paused_at: datetime | None
+    paused_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PausedName:
+    """Whether a job's name is paused."""
+
+    name: str
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """A queue that was paused and is no more."""
 
