@@ -1,11 +1,13 @@
 """Names of jobs, as people see them: what waits under each, and whether somebody paused it."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 from pillars.errors import UnknownJob
 from pillars.store.naming import defined_names
 from pillars.store.queues import COUNTING
-from pillars.store.rows import Answer, JobName, PausedName
+from pillars.store.rows import Answer, JobName, NewestJob, PausedName, Stored
 from pillars.store.session import Executor
 from pillars.store.statements import Statement
 
@@ -14,6 +16,10 @@ FIND = Statement("names/find", JobName)
 PAUSED = Statement("names/paused", PausedName)
 PAUSE = Statement("names/pause", Answer)
 RESUME = Statement("names/resume", Answer)
+NEWEST = Statement("names/newest", NewestJob)
+UNFINISHED = Statement("names/unfinished", Stored)
+
+IDS_AT_ONCE = 10_000
 
 
 async def listed(executor: Executor, *, timeout: timedelta = COUNTING) -> list[JobName]:
@@ -46,6 +52,20 @@ async def resume(executor: Executor, name: str) -> None:
     [said] = await executor.rows(RESUME, name)
     if said.answer == "unknown":
         raise await _unknown(executor, name)
+
+
+async def newest(executor: Executor, name: str) -> NewestJob | None:
+    """The newest unfinished job of a name. May read all unfinished jobs."""
+    found = await executor.rows(NEWEST, name, timeout=COUNTING)
+    return found[0] if found else None
+
+
+async def unfinished(executor: Executor, name: str) -> AsyncIterator[list[UUID]]:
+    """The ids of all unfinished jobs of a name, newest first, thousands at a time; none that is enqueued meanwhile."""
+    last: UUID | None = None
+    while found := await executor.rows(UNFINISHED, name, last, IDS_AT_ONCE, timeout=COUNTING):
+        yield [one.job_id for one in found]
+        last = found[-1].job_id
 
 
 async def _unknown(executor: Executor, name: str) -> UnknownJob:

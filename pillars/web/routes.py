@@ -20,7 +20,8 @@ from pillars.web.api.names import Names
 from pillars.web.api.processes import Processes
 from pillars.web.api.queues import Queues
 from pillars.web.api.schedules import Schedules
-from pillars.web.bodies import Enqueue
+from pillars.web.api.tasks import Tasks
+from pillars.web.bodies import Enqueue, EnqueueNamed
 from pillars.web.dashboard import table as dashboard
 from pillars.web.dashboard.entrance import Entrance
 from pillars.web.gate import Gate
@@ -67,8 +68,10 @@ def table(
 ) -> list[Resource]:
     """Every path and what may be done there."""
     prefix, database = process.settings.prefix, process.database
+    api = Jobs(database, jobs)
     described: list[Resource] = [
-        *_jobs(Jobs(database, jobs)),
+        *_jobs(api),
+        _tasks(Tasks(database, api, path=f"{prefix}/api/jobs")),
         *_schedules(Schedules(database, jobs=f"{prefix}/api/jobs")),
         *_queues(Queues(database)),
         *_names(Names(database)),
@@ -142,6 +145,24 @@ def _jobs(jobs: Jobs) -> list[Resource]:
             ),
         }),
     ]  # fmt: skip
+
+
+def _tasks(tasks: Tasks) -> Resource:
+    turned = {
+        201: Answer("The new job: none of this name was unfinished.", shapes.Job, located=True),
+        200: Answer("The newest unfinished job, paused or resumed.", shapes.Job, located=True),
+    }
+    return Resource("/api/tasks/{name:anything}", "tasks", {
+        "POST": Operation(
+            "turn_task", "Enqueue a job where none of its name is unfinished, else pause the newest, or resume it.", tasks.turn,
+            turned, problems=(400, 408, 409, 413, 415), body=EnqueueNamed, needs_body=False, action="job.enqueue",
+        ),
+        "DELETE": Operation(
+            "cancel_task", "Cancel all unfinished jobs of a name.", tasks.cancel,
+            {202: Answer("How many were cancelled, asked to end, or had ended meanwhile.", shapes.Cancelled)},
+            action="job.cancel",
+        ),
+    })  # fmt: skip
 
 
 def _schedules(schedules: Schedules) -> list[Resource]:

@@ -105,6 +105,14 @@ Process = shape(
 Processes = listing("Processes", Process, "The processes of the application, workers first.")
 
 
+class Cancelled(msgspec.Struct):
+    """What became of the unfinished jobs of a name: cancelled, asked to end, or ended meanwhile."""
+
+    cancelled: int
+    requested: int
+    left: int
+
+
 class QueueCount(msgspec.Struct):
     """The jobs of one queue."""
 

@@ -604,6 +604,11 @@ def _ids(state: str) -> Callable[[Executor], Awaitable[object]]:
     return lambda executor: listing.ids(executor, Wanted(state=state))
 
 
+async def _named_ids(executor: Executor) -> None:
+    async for _ in names.unfinished(executor, "x"):
+        pass
+
+
 READS: dict[str, Callable[[Executor], Awaitable[object]]] = {
     "jobs/state": _unknown,
     "jobs/inspect": lambda executor: listing.find(executor, new_id()),
@@ -635,6 +640,8 @@ READS: dict[str, Callable[[Executor], Awaitable[object]]] = {
     "workers/is_known": lambda executor: workers.is_known(executor, NOBODY),
     "health/look": health.vitals,
     "names/paused": names.paused,
+    "names/newest": lambda executor: names.newest(executor, "x"),
+    "names/unfinished": _named_ids,
     "stats/look": stats.stats,
     "diagnosis/server": diagnosis.server,
     "diagnosis/identity": diagnosis.identity,

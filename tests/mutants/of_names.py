@@ -1,9 +1,11 @@
-"""Mutants of paused names."""
+"""Mutants of what is said of a name: paused, resumed, made by a single POST."""
 
 from mutants.kinds import Mutant, Promise, edit
 
 FUNCTIONS = "sql/pillars/migrations/0002_functions.sql"
 PAUSED = "and job.name <> all (array(select paused.name from pillars.definitions paused where paused.paused_at is not null))"
+TASKS = "pillars/web/api/tasks.py"
+TASK = "tests/web/test_tasks.py::"
 NAMES = "tests/store/test_names.py::"
 
 NAMED = [
@@ -94,5 +96,19 @@ NAMED = [
             "update pillars.jobs job set parked = false, waiting_for = null\n",
         ),
         tests=(NAMES + "test_a_resumed_name_leaves_a_job_paused_that_was_paused_by_itself",),
+    ),
+    Mutant(
+        name="two-posts-make-two",
+        without="Of two POSTs to a task at once, one makes the job.",
+        promise=Promise.CLAIMED,
+        edits=edit(TASKS, 'body.unique_key or f"task {body.name}"', "body.unique_key"),
+        tests=(TASK + "test_a_post_that_waits_for_a_rivals_commit_answers_with_its_job",),
+    ),
+    Mutant(
+        name="a-rivals-job-is-paused",
+        without="A POST to a task leaves the job as it is that another made since it came.",
+        promise=Promise.CLAIMED,
+        edits=edit(TASKS, "found is not None and found.age < asked", "False"),
+        tests=(TASK + "test_what_a_rival_made_since_a_request_came_is_left_as_it_is",),
     ),
 ]

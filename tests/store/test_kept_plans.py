@@ -35,6 +35,11 @@ READ_WHOLE = {
     ("diagnosis/waiting", "jobs"): "app doctor alone asks it",
     ("names/find", "jobs"): "a command about one name asks it",
     ("names/list", "jobs"): "while the table is small: pillars.unfinished()",
+    (
+        "names/newest",
+        "jobs",
+    ): "stops at the first; no index is by name, which would cost every enqueue",
+    ("names/unfinished", "jobs"): "whoever cancels all jobs of a name asks it; no index is by name",
     ("queues/find", "jobs"): "a command about one queue asks it",
     ("queues/is_known", "jobs"): "stops at the first",
     ("queues/list", "jobs"): "while the table is small: pillars.unfinished()",

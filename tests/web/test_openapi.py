@@ -253,6 +253,11 @@ async def ask_of_jobs(checked: Checked, db: str) -> None:
 
 async def ask_of_the_rest(checked: Checked) -> None:
     at = {"name": "once"}
+    task = {"name": "digest"}
+    await checked.ask("POST", "/api/tasks/{name}", 201, at={"name": "spare"})
+    await checked.ask("POST", "/api/tasks/{name}", 409, at=task, json={"payload": {"days": 2}})
+    await checked.ask("DELETE", "/api/tasks/{name}", 202, at=task)
+    await checked.ask("POST", "/api/tasks/{name}", 200, at=task)  # one runs, and was asked to end
     await checked.ask("GET", "/api/schedules", 200)
     await checked.ask("POST", "/api/schedules/{name}/run", 201, at=at)
     await checked.ask("POST", "/api/schedules/{name}/run", 200, at=at)
@@ -294,7 +299,8 @@ async def test_real_answers_are_as_described(
     checked: Checked, process_with: Make, client_of: Callable[..., httpx2.AsyncClient], db: str
 ) -> None:
     await ask_of_jobs(checked, db)
-    await define(db, digest.name)
+    for name in (digest.name, "spare"):
+        await define(db, name)
     await ask_of_the_rest(checked)
     await ask_amiss(checked)
     process = process_with()

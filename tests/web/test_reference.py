@@ -81,6 +81,7 @@ def test_the_fields_of_every_answer_are_those_that_it_has() -> None:
         "a queue": shapes.Queue,
         "a name": shapes.Name,
         "a process": shapes.Process,
+        "a cancel by name": shapes.Cancelled,
         "the stats": shapes.Stats,
         "the stats of a queue": shapes.QueueCount,
     }

@@ -30,6 +30,7 @@ from pillars.store.rows.jobs import (
 from pillars.store.rows.oversight import (
     Defined,
     JobName,
+    NewestJob,
     PausedName,
     ProcessRow,
     Queue,
@@ -76,6 +77,7 @@ __all__ = [
     "Made",
     "Named",
     "NewJob",
+    "NewestJob",
     "Now",
     "PausedName",
     "ProcessRow",

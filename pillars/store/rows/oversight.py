@@ -1,7 +1,7 @@
 """What people look after: queues, processes, definitions, counts."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 
@@ -57,6 +57,16 @@ class JobName:
     parked: int
     paused_at: datetime | None
     paused_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewestJob:
+    """The newest unfinished job of a name."""
+
+    job_id: UUID
+    paused: bool
+    """Or asked to be."""
+    age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
