@@ -12,6 +12,7 @@ PAGES = (
     "/dashboard",
     "/dashboard/jobs",
     "/dashboard/queues",
+    "/dashboard/names",
     "/dashboard/schedules",
     "/dashboard/workers",
 )

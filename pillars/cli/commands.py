@@ -9,7 +9,7 @@ from pillars.cli.account_commands import accounts
 from pillars.cli.audit_commands import audit
 from pillars.cli.ending import ending
 from pillars.cli.job_commands import jobs
-from pillars.cli.operations import queues, schedules, workers
+from pillars.cli.operations import names, queues, schedules, workers
 from pillars.cli.shared import together
 from pillars.version import __version__
 
@@ -169,7 +169,7 @@ def bench(words: tuple[str, ...]) -> int:
     return run(words)
 
 
-for group in (jobs, queues, schedules, workers, accounts, audit):
+for group in (jobs, names, queues, schedules, workers, accounts, audit):
     main.add_command(group)
 
 

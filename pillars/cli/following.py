@@ -93,8 +93,12 @@ async def _look_for_obstacles(opened: Opened, made: Made) -> None:
     if not any(one.role == "worker" and one.alive for one in processes):
         saying.tell("no worker is running; start one: app worker")
     known = await listing.circumstances(opened.database.pool, made.stored.job_id)
-    if made.row is not None and known is not None and known.queue_paused_at is not None:
+    if made.row is None or known is None:
+        return
+    if known.queue_paused_at is not None:
         saying.tell(f'queue "{made.row.queue}" is paused; app queues resume {made.row.queue}')
+    if known.name_paused_at is not None:
+        saying.tell(f'name "{made.row.name}" is paused; app names resume {made.row.name}')
 
 
 def _ended(made: Made, patience: timedelta, *, as_json: bool) -> int:

@@ -186,10 +186,13 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
 def _because(seen: Seen) -> str:
     """What an unfinished job waits for."""
     waits = oversight.held_up_by(seen)
-    if waits is not None:
-        paused = waits == oversight.QUEUE_PAUSED
-        return f": {waits}" + (f"; app queues resume {seen.job.queue}" if paused else "")
-    return ""
+    if waits is None:
+        return ""
+    if waits == oversight.QUEUE_PAUSED:
+        return f": {waits}; app queues resume {seen.job.queue}"
+    if waits.startswith(oversight.NAME_PAUSED):
+        return f": {waits}; app names resume {seen.job.name}"
+    return f": {waits}"
 
 
 def _worker(seen: Seen) -> str:

@@ -1,4 +1,4 @@
-"""What can be said to `app queues`, `app schedules` and `app workers`. The work is imported when a command runs."""
+"""What can be said to `app names`, `app queues`, `app schedules` and `app workers`. The work is imported when a command runs."""
 
 import click
 
@@ -6,6 +6,43 @@ from pillars.cli.ending import ending
 from pillars.cli.shared import JSON, WAIT, AsWritten
 
 NAMES = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+
+
+@click.group()
+def names() -> None:
+    """Look at the names of jobs, pause and resume them."""
+
+
+@names.command("list")
+@JSON
+@ending
+def list_names(*, as_json: bool) -> int:
+    """List every name that code defines with its unfinished jobs, and who paused it."""
+    from pillars.cli import naming
+
+    return naming.list_names(as_json=as_json)
+
+
+@names.command("pause")
+@NAMES
+@JSON
+@ending
+def pause_names(*, names: tuple[str, ...], as_json: bool) -> int:
+    """Let no worker claim jobs of these names, in any queue; what runs goes on."""
+    from pillars.cli import naming
+
+    return naming.pause_names(names, as_json=as_json)
+
+
+@names.command("resume")
+@NAMES
+@JSON
+@ending
+def resume_names(*, names: tuple[str, ...], as_json: bool) -> int:
+    """Let workers claim jobs of these names again."""
+    from pillars.cli import naming
+
+    return naming.resume_names(names, as_json=as_json)
 
 
 @click.group()

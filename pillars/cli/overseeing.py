@@ -110,7 +110,7 @@ def list_workers(*, as_json: bool) -> int:
 
 def pause_queues(names: Sequence[str], *, as_json: bool) -> int:
     """Let no worker claim from these queues."""
-    return _each(
+    return each(
         names,
         "queue.pause",
         _pause_queue,
@@ -121,19 +121,19 @@ def pause_queues(names: Sequence[str], *, as_json: bool) -> int:
 
 def resume_queues(names: Sequence[str], *, as_json: bool) -> int:
     """Let workers claim from these queues again."""
-    return _each(
+    return each(
         names, "queue.resume", _resume_queue, lambda queue: f"{queue.name} resumed", as_json=as_json
     )
 
 
 def pause_schedules(names: Sequence[str], *, as_json: bool) -> int:
     """Stop the ticks of these schedules."""
-    return _each(names, "schedule.pause", _pause, lambda one: f"{one.name} paused", as_json=as_json)
+    return each(names, "schedule.pause", _pause, lambda one: f"{one.name} paused", as_json=as_json)
 
 
 def resume_schedules(names: Sequence[str], *, as_json: bool) -> int:
     """Let these schedules tick again."""
-    return _each(
+    return each(
         names, "schedule.resume", _resume, lambda one: f"{one.name} resumed", as_json=as_json
     )
 
@@ -188,7 +188,7 @@ async def _run(name: str, opened: Opened) -> Made:
     return Made(stored, await listing.find(pool, stored.job_id))
 
 
-def _each(
+def each(
     names: Sequence[str],
     action: str,
     act: Callable[[Executor, str], Awaitable[R]],
@@ -196,7 +196,7 @@ def _each(
     *,
     as_json: bool,
 ) -> int:
-    """Do it to each, whatever became of the one before; 1 where one is not there."""
+    """Do it to each name of a thing, whatever became of the one before; 1 where one is not there."""
     thing = action.partition(".")[0]
     with arguments():
         checked = [checked_name(name, thing) for name in dict.fromkeys(names)]

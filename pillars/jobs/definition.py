@@ -26,10 +26,12 @@ from pillars.durations import Duration, duration
 from pillars.errors import DefinitionError, UsageError
 from pillars.jobs import options as checks
 from pillars.jobs.children import Child, Command, checked_child
+from pillars.jobs.connected import current
 from pillars.jobs.context import Context
 from pillars.jobs.enqueuing import Call, enqueue_call, enqueue_call_now
-from pillars.jobs.handle import Handle, checked_id
+from pillars.jobs.handle import Handle, asking, checked_id
 from pillars.jobs.options import AS_DEFINED, Options
+from pillars.store import names
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -174,6 +176,22 @@ class Job(Generic[P, R]):
         Raises `UsageError` where `job_id` is no UUID.
         """
         return Handle(self, checked_id(job_id))
+
+    async def pause(self, *, by: str | None = None) -> None:
+        """Let no worker begin any job of this name, in whatever queue, until `resume`; what runs goes on, what is enqueued waits.
+
+        `by` says for people who wants it. Paused again, it stays paused since the first time, by whoever that was; a deploy keeps it.
+        Raises `UnknownJob` where no process has defined the name yet, `UsageError` where `by` is no text of 1 to 200 bytes,
+        `NotConnected` and `DatabaseTrouble`.
+        """
+        await names.pause(current().pool, self.name, by=asking(by))
+
+    async def resume(self) -> None:
+        """Let workers begin jobs of this name again; nothing changes where it was not paused.
+
+        Raises `UnknownJob` where no process has defined the name yet, `NotConnected` and `DatabaseTrouble`.
+        """
+        await names.resume(current().pool, self.name)
 
     def prepare(self) -> None:
         """Resolve the annotations now; raises `DefinitionError` for a type that JSON cannot carry."""

@@ -78,7 +78,7 @@ class Handle(Generic[R]):
         Returns whether it was unfinished. Raises `UnknownJob` where there is none, `UsageError` where `by` is no text of 1 to 200 bytes,
         `NotConnected` and `DatabaseTrouble`.
         """
-        return self._unfinished(await store.cancel(current().pool, self._id, by=_asking(by)))
+        return self._unfinished(await store.cancel(current().pool, self._id, by=asking(by)))
 
     async def pause(self, *, by: str | None = None) -> bool:
         """Let nothing of the job run until `resume`: at once where it is not running, else from its code's next `ctx.checkpoint` on.
@@ -87,7 +87,7 @@ class Handle(Generic[R]):
         unfinished. Raises `UnknownJob` where there is none, `UsageError` where `by` is no text of 1 to 200 bytes, `NotConnected` and
         `DatabaseTrouble`.
         """
-        return self._unfinished(await store.pause(current().pool, self._id, by=_asking(by)))
+        return self._unfinished(await store.pause(current().pool, self._id, by=asking(by)))
 
     async def resume(self) -> bool:
         """Let a paused job go on, or take back that it is to pause.
@@ -120,5 +120,6 @@ class Handle(Generic[R]):
         return UnknownJob.gone(self._id)
 
 
-def _asking(by: str | None) -> str:
+def asking(by: str | None) -> str:
+    """Who asks, for people; raises `UsageError` where it is no text of 1 to 200 bytes."""
     return BY_CODE if by is None else checked_text(by, "by", longest=LONGEST_TAG)

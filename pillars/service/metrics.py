@@ -1,7 +1,7 @@
 """What there is to measure, of a process and of the database: every metric, in the order in which it is shown."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -43,6 +43,8 @@ class Seen:
     schedules: Sequence[Listed]
     unswept: timedelta = timedelta(0)
     """For how long the oldest expired lock has waited for a sweep."""
+    names: Mapping[str, bool] = field(default_factory=dict)
+    """Whether each name of a job is paused."""
 
 
 def _alone(value: float) -> Samples:
@@ -107,6 +109,10 @@ def _jobs(seen: Seen) -> Samples:
     return {
         (queue.name, state): getattr(queue, state) for queue in _queues(seen) for state in STATES
     }
+
+
+def _names(seen: Seen) -> Samples:
+    return {(name,): paused for name, paused in list(seen.names.items())[:MOST_NAMES]}
 
 
 def _schedules(seen: Seen) -> Samples:
@@ -228,6 +234,11 @@ OF_DATABASE: tuple[Metric[Seen], ...] = (
         "pillars_queue_paused", "gauge", ("queue",),
         "1 where people paused the queue.",
         lambda seen: {(queue.name,): queue.paused_at is not None for queue in _queues(seen)},
+    ),
+    Metric(
+        "pillars_name_paused", "gauge", ("job",),
+        "1 where people paused the name of a job.",
+        _names,
     ),
     Metric(
         "pillars_workers", "gauge", (),

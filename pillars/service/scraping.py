@@ -12,7 +12,7 @@ from pillars.service.farewell import Receive, Scope, Send
 from pillars.service.metrics import Seen, families
 from pillars.service.process import Process
 from pillars.service.replying import reply
-from pillars.store import diagnosis, health, queues, schedules
+from pillars.store import diagnosis, health, names, queues, schedules
 from pillars.store.rows import Queue
 from pillars.store.session import Session
 
@@ -50,7 +50,8 @@ class Metrics:
                 try:
                     vitals, ticking = await health.vitals(session), await schedules.listed(session)
                     expired = await diagnosis.expired(session, longer_than=timedelta(0))
-                    return Seen(vitals, await _queues(session), ticking, expired.late)
+                    paused = await names.paused(session)
+                    return Seen(vitals, await _queues(session), ticking, expired.late, paused)
                 finally:
                     await session.close()
         except (DatabaseTrouble, TimeoutError):

@@ -130,11 +130,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class WaitingName:
-    """Jobs of one name that wait, and the deployment that defined it."""
+    """Jobs of one name that wait, the deployment that defined it, and whether people paused it."""
 
     name: str
     jobs: int
     deployment: str | None
+    paused: bool
 
 
 BACKEND = Statement("diagnosis/backend", Backend)

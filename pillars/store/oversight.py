@@ -21,6 +21,7 @@ from pillars.store.rows import (
 from pillars.store.session import Executor
 
 QUEUE_PAUSED = "its queue is paused"
+NAME_PAUSED = "its name is paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,13 @@ def held_up_by(seen: Seen) -> str | None:
         return paused
     if known.waiting_for == "definition" or not known.defined:
         return "waits for a process whose code has this name"
-    if known.waiting_for is not None:
+    if known.waiting_for is not None and known.waiting_for != "name":
         return f"waits for {known.waiting_for}"
+    if known.name_paused_at is not None:
+        when = age(known.name_paused_at, seen.now)
+        return f"{NAME_PAUSED}, by {known.name_paused_by or 'nobody knows whom'} {when}"
+    if known.waiting_for is not None:
+        return "waits for the next sweep: its name was paused"
     if known.queue_paused_at is not None:
         return QUEUE_PAUSED
     return None

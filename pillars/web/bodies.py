@@ -1,7 +1,7 @@
 """The body of an enqueue: JSON read strictly, so that what is stored is what was meant."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import anyio
 import msgspec
@@ -20,13 +20,13 @@ from pillars.web.shapes import NAMED
 PRIORITIES = {"minimum": options.LOWEST, "maximum": options.HIGHEST}
 ATTEMPTS = {"minimum": 1, "maximum": options.MOST_ATTEMPTS}
 TEXT = {"minLength": 1, "maxLength": options.LONGEST_TEXT}  # bytes, which a schema cannot say
+TOO_LARGE = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
 PATIENCE = 30.0  # seconds for a body of 5 MB; slower, and it only holds a connection
 
 
-class Enqueue(msgspec.Struct, forbid_unknown_fields=True):
-    """The parameters of `pillars.enqueue`; what is null or not said comes from the job's definition."""
+class EnqueueNamed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The parameters of `pillars.enqueue` but the name, which is in the path; what is null or not said comes from its definition."""
 
-    name: Annotated[str, Meta(description="Which definition.", extra_json_schema=NAMED)]
     payload: Annotated[
         msgspec.Raw,
         Meta(description="Its arguments by name.", extra_json_schema={"type": "object"}),
@@ -53,8 +53,36 @@ class Enqueue(msgspec.Struct, forbid_unknown_fields=True):
     )
 
 
+class Enqueue(EnqueueNamed, forbid_unknown_fields=True, kw_only=True):
+    """The parameters of `pillars.enqueue`; what is null or not said comes from the job's definition."""
+
+    name: Annotated[str, Meta(description="Which definition.", extra_json_schema=NAMED)]
+
+
+Body = TypeVar("Body", bound=EnqueueNamed)
+
+
 async def read(request: Request) -> Enqueue:
     """Read and check an enqueue's body; raises 408, 413 or 415 as `HTTPException`, else `UsageError`."""
+    _expect_json(request)
+    return parse(await received(request, most=MAX_PAYLOAD, said=TOO_LARGE))
+
+
+async def read_named(request: Request, name: str) -> Enqueue | None:
+    """As `read`, of a job whose name is in the path; None where no body was sent, or one that says nothing: `{}`."""
+    content = await received(request, most=MAX_PAYLOAD, said=TOO_LARGE)
+    if not content:
+        return None
+    _expect_json(request)
+    body, whole = _parsed(content, EnqueueNamed)
+    if not whole:
+        return None
+    named = Enqueue(name=name, **{field: getattr(body, field) for field in body.__struct_fields__})
+    _check(named, whole)
+    return named
+
+
+def _expect_json(request: Request) -> None:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if (
         media != "application/json"
@@ -63,8 +91,6 @@ async def read(request: Request) -> Enqueue:
         raise HTTPException(
             415, "expected the header Content-Type: application/json, and no Content-Encoding"
         )
-    said = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
-    return parse(await received(request, most=MAX_PAYLOAD, said=said))
 
 
 async def received(request: Request, *, most: int, said: str) -> bytes:
@@ -79,7 +105,14 @@ async def received(request: Request, *, most: int, said: str) -> bytes:
 
 
 def parse(content: bytes) -> Enqueue:
-    """The checked parameters; raises `UsageError`.
+    """The checked parameters; raises `UsageError`."""
+    body, whole = _parsed(content, Enqueue)
+    _check(body, whole)
+    return body
+
+
+def _parsed(content: bytes, kind: type[Body]) -> tuple[Body, dict[str, Any]]:
+    """The parameters, and all that was said; raises `UsageError`.
 
     Read twice: msgspec gives types and the payload's very text, the standard library tells of duplicate keys and of numbers
     that are none.
@@ -92,15 +125,14 @@ def parse(content: bytes) -> Enqueue:
         )  # so the payload, an object of arguments, is the first level
         if misfit is not None:
             raise PayloadError(f"{misfit.path.removeprefix('.') or 'the body'}: {misfit.reason}")
-        body = msgspec.json.decode(text, type=Enqueue)
+        body = msgspec.json.decode(text, type=kind)
     except UnicodeDecodeError:
         raise UsageError("the body: expected JSON in UTF-8") from None
     except RecursionError:
         raise UsageError(f"the body is nested over {checks.MAX_DEPTH} deep") from None
     except (ValueError, msgspec.MsgspecError) as error:
         raise UsageError(f"the body: {ascii(str(error)[:200])[1:-1]}") from None
-    _check(body, whole)
-    return body
+    return body, whole
 
 
 def new_job(body: Enqueue, defaults: Defaults | None) -> NewJob:

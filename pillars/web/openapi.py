@@ -25,8 +25,10 @@ BEARER = """\
 Two scopes. `view`: PILLARS_VIEW_TOKEN, may GET. `operate`: PILLARS_TOKEN, may do everything. The health routes need none."""
 TAGS = {
     "jobs": "One row of work each, all its attempts.",
+    "tasks": "The unfinished jobs of one name, for who knows no id.",
     "schedules": "Periodic rules.",
     "queues": "Lanes that workers claim from.",
+    "names": "What code defines: each name of jobs, in whatever queue they are.",
     "workers": "The processes of the application.",
     "health": "For load balancers, platforms and monitoring.",
     "description": "This document.",
@@ -140,7 +142,7 @@ def _operation(
         described["parameters"] = list(_filters(operation.query))
     if operation.body is not None:
         content = {JSON: {"schema": schemas.of(operation.body)}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": operation.needs_body, "content": content}
     described["responses"] = _responses(one, method, operation, schemas)
     return described
 

@@ -51,6 +51,7 @@ class Operation:
     """Beside those that any operation may have."""
     query: type[msgspec.Struct] | None = None
     body: type[msgspec.Struct] | None = None
+    needs_body: bool = True
     action: str | None = None
     """What the audit trail calls it; None of what changes nothing, or writes its own row."""
 

@@ -16,10 +16,12 @@ from pillars.service.process import Process
 from pillars.service.scraping import Metrics
 from pillars.web import openapi, problems, shapes
 from pillars.web.api.jobs import Jobs
+from pillars.web.api.names import Names
 from pillars.web.api.processes import Processes
 from pillars.web.api.queues import Queues
 from pillars.web.api.schedules import Schedules
-from pillars.web.bodies import Enqueue
+from pillars.web.api.tasks import Tasks
+from pillars.web.bodies import Enqueue, EnqueueNamed
 from pillars.web.dashboard import table as dashboard
 from pillars.web.dashboard.entrance import Entrance
 from pillars.web.gate import Gate
@@ -66,10 +68,13 @@ def table(
 ) -> list[Resource]:
     """Every path and what may be done there."""
     prefix, database = process.settings.prefix, process.database
+    api = Jobs(database, jobs)
     described: list[Resource] = [
-        *_jobs(Jobs(database, jobs)),
+        *_jobs(api),
+        _tasks(Tasks(database, api, path=f"{prefix}/api/jobs")),
         *_schedules(Schedules(database, jobs=f"{prefix}/api/jobs")),
         *_queues(Queues(database)),
+        *_names(Names(database)),
         *_processes(Processes(database)),
         *_health(process),
         _metrics(process),
@@ -142,6 +147,24 @@ def _jobs(jobs: Jobs) -> list[Resource]:
     ]  # fmt: skip
 
 
+def _tasks(tasks: Tasks) -> Resource:
+    turned = {
+        201: Answer("The new job: none of this name was unfinished.", shapes.Job, located=True),
+        200: Answer("The newest unfinished job, paused or resumed.", shapes.Job, located=True),
+    }
+    return Resource("/api/tasks/{name:anything}", "tasks", {
+        "POST": Operation(
+            "turn_task", "Enqueue a job where none of its name is unfinished, else pause the newest, or resume it.", tasks.turn,
+            turned, problems=(400, 408, 409, 413, 415), body=EnqueueNamed, needs_body=False, action="job.enqueue",
+        ),
+        "DELETE": Operation(
+            "cancel_task", "Cancel all unfinished jobs of a name.", tasks.cancel,
+            {202: Answer("How many were cancelled, asked to end, or had ended meanwhile.", shapes.Cancelled)},
+            action="job.cancel",
+        ),
+    })  # fmt: skip
+
+
 def _schedules(schedules: Schedules) -> list[Resource]:
     shown = {200: Answer("The schedule as it is now.", shapes.Schedule)}
     ran = {
@@ -193,6 +216,29 @@ def _queues(queues: Queues) -> list[Resource]:
         Resource("/api/queues/{name:anything}/resume", "queues", {
             "POST": Operation(
                 "resume_queue", "Let workers claim from a queue again.", queues.resume, shown, action="queue.resume"
+            ),
+        }),
+    ]  # fmt: skip
+
+
+def _names(names: Names) -> list[Resource]:
+    shown = {200: Answer("The name as it is now.", shapes.Name)}
+    return [
+        Resource("/api/names", "names", {
+            "GET": Operation(
+                "list_names", "List every name that code defines with its unfinished jobs.", names.list,
+                {200: Answer("The names.", shapes.Names)},
+            ),
+        }),
+        Resource("/api/names/{name:anything}/pause", "names", {
+            "POST": Operation(
+                "pause_name", "Let no worker claim jobs of a name, in any queue; what runs goes on.", names.pause, shown,
+                action="name.pause",
+            ),
+        }),
+        Resource("/api/names/{name:anything}/resume", "names", {
+            "POST": Operation(
+                "resume_name", "Let workers claim jobs of a name again.", names.resume, shown, action="name.resume"
             ),
         }),
     ]  # fmt: skip

@@ -89,6 +89,13 @@ Queue = shape(
     "A queue and its unfinished jobs; parked ones wait for something or are paused.",
 )
 Queues = listing("Queues", Queue, "Every queue that anybody has named, by name.")
+Name = shape(
+    "Name",
+    rows.JobName,
+    "A name of jobs, as code defines it, and its unfinished jobs; parked ones wait for something or are paused.",
+    kind=Literal["async", "thread", "process"],
+)
+Names = listing("Names", Name, "Every name that code defines, in order.")
 Process = shape(
     "Process",
     rows.ProcessRow,
@@ -96,6 +103,14 @@ Process = shape(
     role=Literal["web", "worker", "cron"],
 )
 Processes = listing("Processes", Process, "The processes of the application, workers first.")
+
+
+class Cancelled(msgspec.Struct):
+    """What became of the unfinished jobs of a name: cancelled, asked to end, or ended meanwhile."""
+
+    cancelled: int
+    requested: int
+    left: int
 
 
 class QueueCount(msgspec.Struct):

@@ -130,7 +130,7 @@ COMMENT ON COLUMN pillars.jobs.cancel_requested_by IS 'Who asked first; the reas
 COMMENT ON COLUMN pillars.jobs.pause_requested_at IS 'Of a running job: its code is to pause; whatever puts the job back pauses it.';
 COMMENT ON COLUMN pillars.jobs.paused_at IS 'Since when nothing of it runs. A running one keeps its slot and its lock, and its deadline rests.';
 COMMENT ON COLUMN pillars.jobs.paused_by IS 'Who asked for the pause.';
-COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), or "job" and the id of the one that must end first.';
+COMMENT ON COLUMN pillars.jobs.waiting_for IS 'Why a row is parked: definition (no process has defined its name), name (its name is paused), or "job" and the id of the one that must end first.';
 CREATE FUNCTION pillars.cancelled_by(job pillars.jobs) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN ('cancelled by '::text || (job).cancel_requested_by);
@@ -185,9 +185,11 @@ begin
         insert into pillars.counts (part, figures, took)
         select 'jobs', coalesce(jsonb_agg(to_jsonb(counted)), '[]'), clock_timestamp() - began
         from (
-            select job.queue, job.state, count(*) as jobs, min(job.run_at) as oldest_run_at
-            from pillars.all_jobs job where job.finished_at is null
-            group by job.queue, job.state
+            select job.queue, definition.name, job.state, count(*) as jobs, min(job.run_at) as oldest_run_at
+            from pillars.all_jobs job
+            left join pillars.definitions definition on definition.name = job.name
+            where job.finished_at is null
+            group by job.queue, definition.name, job.state
         ) counted
         on conflict (part) do update set figures = excluded.figures, counted_at = excluded.counted_at, took = excluded.took;
         return next 'jobs';
@@ -424,6 +426,8 @@ CREATE TABLE pillars.definitions (
     tags text[] NOT NULL,
     deployment text NOT NULL,
     defined_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    paused_at pillars.moment,
+    paused_by text,
     CONSTRAINT definitions_keep CHECK ((keep = ANY (ARRAY['full'::text, 'slim'::text, 'failed'::text, 'none'::text]))),
     CONSTRAINT definitions_kind CHECK ((kind = ANY (ARRAY['async'::text, 'thread'::text, 'process'::text]))),
     CONSTRAINT definitions_max_attempts CHECK (((max_attempts >= 1) AND (max_attempts <= 1000))),
@@ -433,6 +437,7 @@ CREATE TABLE pillars.definitions (
 COMMENT ON TABLE pillars.definitions IS 'What the code says of each job name; every process writes it at boot. SQL enqueues take their defaults from it.';
 COMMENT ON COLUMN pillars.definitions.timeout IS 'Of one attempt; zero means none.';
 COMMENT ON COLUMN pillars.definitions.keep IS 'What is left of a final job: full; slim (completed without payload and result); failed (only what did not complete); none.';
+COMMENT ON COLUMN pillars.definitions.paused_at IS 'Since when no worker claims jobs of this name, because a person said so; no deploy changes it.';
 CREATE FUNCTION pillars.kept(name text) RETURNS boolean
     LANGUAGE sql STABLE
     RETURN COALESCE((SELECT (definition.keep <> 'none'::text) FROM pillars.definitions definition WHERE (definition.name = kept.name)), true);
@@ -544,6 +549,62 @@ $_$;
 CREATE FUNCTION pillars.own_channel(worker_id uuid) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ('pillars_'::text || translate((worker_id)::text, '-'::text, ''::text));
+CREATE FUNCTION pillars.park_paused() RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    lane record;
+    woken text[];
+    round integer;
+    parked integer := 0;
+begin
+    with recursive names as (
+        (select job.name from pillars.jobs job where job.parked and job.waiting_for = 'name' order by job.name limit 1)
+        union all
+        select next.name from names cross join lateral (
+            select job.name from pillars.jobs job
+            where job.parked and job.waiting_for = 'name' and job.name > names.name
+            order by job.name limit 1
+        ) next
+    ), resumed as materialized (
+        select names.name from names
+        where names.name not in (select paused.name from pillars.definitions paused where paused.paused_at is not null)
+    )
+    select array_agg(distinct queue.name) into woken
+    from resumed cross join lateral unnest(pillars.unpark_name(resumed.name, 100000)) queue (name);
+    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
+    if not exists (select from pillars.definitions paused where paused.paused_at is not null) then
+        return 0;
+    end if;
+    for lane in
+        select lanes.queue, lanes.priority from pillars.lanes() lanes
+    loop
+        for attempt in 1..20 loop
+            with front as materialized (
+                select job.ctid as place, job.name from pillars.jobs job
+                where not job.parked and job.queue = lane.queue and job.priority = lane.priority and job.run_at <= pillars.now()
+                  and job.locked_by is null
+                order by job.run_at, job.job_id limit 1000
+            ), idle as materialized (
+                select job.ctid as place from pillars.jobs job
+                where job.ctid = any(array(
+                          select front.place from front
+                          where front.name in (select paused.name from pillars.definitions paused where paused.paused_at is not null)))
+                  and job.locked_by is null
+                for update skip locked
+            ), written as (
+                update pillars.jobs job set parked = true, waiting_for = 'name'
+                where job.ctid = any(array(select idle.place from idle))
+                returning 1
+            )
+            select count(*) from written into round;
+            parked := parked + round;
+            exit when round < 100;
+        end loop;
+    end loop;
+    return parked;
+end $$;
 CREATE FUNCTION pillars.park_unknown() RETURNS integer
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -625,6 +686,18 @@ begin
     return 'unknown';
 end $$;
 COMMENT ON FUNCTION pillars.pause(job_id uuid, asked_by text) IS 'Pause a job: paused, requested (it runs; its worker was told), final (already ended), unknown.';
+CREATE FUNCTION pillars.pause_name(name text, asked_by text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    update pillars.definitions definition
+    set paused_at = coalesce(definition.paused_at, pillars.now()),
+        paused_by = case when definition.paused_at is null then pillars.asking(asked_by) else definition.paused_by end
+    where definition.name = pause_name.name;
+    return case when found then 'paused' else 'unknown' end;
+end $$;
+COMMENT ON FUNCTION pillars.pause_name(name text, asked_by text) IS 'Pause a job name, in all queues: paused, unknown (no process has defined it).';
 CREATE FUNCTION pillars.prune_people(keep_audit interval, most integer DEFAULT 10000) RETURNS integer
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -782,6 +855,22 @@ begin
     return 'unknown';
 end $$;
 COMMENT ON FUNCTION pillars.resume(job_id uuid) IS 'Let a paused job go on: resumed, unpaused (it was not paused), final (already ended), unknown.';
+CREATE FUNCTION pillars.resume_name(name text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    update pillars.definitions definition set paused_at = null, paused_by = null
+    where definition.name = resume_name.name and definition.paused_at is not null;
+    if not found then
+        perform from pillars.definitions definition where definition.name = resume_name.name;
+        return case when found then 'unpaused' else 'unknown' end;
+    end if;
+    perform pillars.unpark_name(resume_name.name, 20000);
+    perform pg_notify('pillars', lane.queue) from (select distinct lanes.queue from pillars.lanes() lanes) lane;
+    return 'resumed';
+end $$;
+COMMENT ON FUNCTION pillars.resume_name(name text) IS 'Let a paused job name go on: resumed, unpaused (it was not paused), unknown (no process has defined it).';
 CREATE FUNCTION pillars.shown(value text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE(regexp_replace(((to_json("left"(value, 60)))::text COLLATE "C"), '[^ -~]'::text, '?'::text, 'g'::text), 'null'::text);
@@ -802,6 +891,7 @@ begin
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
+    perform pillars.park_paused(); -- uncounted: it is what somebody asked for
     perform pillars.forget_workers();
     perform pillars.analyze_grown(); -- last: what it notes of a table's size outlives a rollback, its statistics do not
 end $$;
@@ -930,8 +1020,8 @@ CREATE TABLE pillars.counts (
 );
 COMMENT ON TABLE pillars.counts IS 'What sweeps have counted where a count takes long: the unfinished jobs, and each day of the history that is over.';
 COMMENT ON COLUMN pillars.counts.part IS 'jobs, or the table of a day.';
-COMMENT ON COLUMN pillars.counts.figures IS 'Of jobs: an array of queue, state, jobs, oldest_run_at. Of a day: how many by state.';
-CREATE FUNCTION pillars.unfinished() RETURNS TABLE(queue text, state text, jobs bigint, oldest_run_at timestamp with time zone)
+COMMENT ON COLUMN pillars.counts.figures IS 'Of jobs: an array of queue, name, state, jobs, oldest_run_at. Of a day: how many by state.';
+CREATE FUNCTION pillars.unfinished() RETURNS TABLE(queue text, name text, state text, jobs bigint, oldest_run_at timestamp with time zone)
     LANGUAGE sql STABLE
     BEGIN ATOMIC
  WITH known AS MATERIALIZED (
@@ -940,21 +1030,39 @@ CREATE FUNCTION pillars.unfinished() RETURNS TABLE(queue text, state text, jobs 
            WHERE ((counted.part = 'jobs'::text) AND (counted.counted_at > (pillars.now() - GREATEST('00:02:00'::interval, ((40)::double precision * counted.took)))) AND (pg_relation_size('pillars.jobs'::regclass) > 16777216))
          )
   SELECT figure.queue,
+     figure.name,
      figure.state,
      figure.jobs,
      figure.oldest_run_at
     FROM (known
-      CROSS JOIN LATERAL jsonb_to_recordset(known.figures) figure(queue text, state text, jobs bigint, oldest_run_at timestamp with time zone))
+      CROSS JOIN LATERAL jsonb_to_recordset(known.figures) figure(queue text, name text, state text, jobs bigint, oldest_run_at timestamp with time zone))
  UNION ALL
   SELECT job.queue,
+     definition.name,
      job.state,
      count(*) AS count,
      min(job.run_at) AS min
-    FROM pillars.all_jobs job
+    FROM (pillars.all_jobs job
+      LEFT JOIN pillars.definitions definition ON ((definition.name = job.name)))
    WHERE ((job.finished_at IS NULL) AND (NOT (EXISTS ( SELECT
             FROM known))))
-   GROUP BY job.queue, job.state;
+   GROUP BY job.queue, definition.name, job.state;
 END;
+CREATE FUNCTION pillars.unpark_name(name text, most integer) RETURNS text[]
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+with waiting as materialized (
+    select job.ctid as place from pillars.jobs job
+    where job.parked and job.waiting_for = 'name' and job.name = unpark_name.name
+    limit most for update skip locked
+), freed as (
+    update pillars.jobs job set parked = job.paused_at is not null, waiting_for = null
+    where job.ctid = any(array(select waiting.place from waiting))
+    returning job.queue
+)
+select array_agg(distinct freed.queue) from freed
+$$;
 CREATE FUNCTION pillars.utc_text(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'::text);
@@ -1297,15 +1405,15 @@ ALTER TABLE ONLY pillars.ticks
 ALTER TABLE ONLY pillars.workers
     ADD CONSTRAINT workers_pkey PRIMARY KEY (worker_id);
 CREATE INDEX attempts_job_id ON ONLY pillars.attempts USING btree (job_id);
+CREATE INDEX definitions_paused ON pillars.definitions USING btree (name) WHERE (paused_at IS NOT NULL);
 CREATE INDEX finished_jobs_job_id ON ONLY pillars.finished_jobs USING btree (job_id);
 CREATE INDEX finished_completed_job_id_idx ON ONLY pillars.finished_completed USING btree (job_id);
 CREATE INDEX finished_ended_job_id_idx ON ONLY pillars.finished_ended USING btree (job_id);
 CREATE INDEX jobs_claim ON pillars.jobs USING btree (queue, priority DESC, run_at, job_id) WHERE (NOT parked);
 CREATE INDEX jobs_expiring ON pillars.jobs USING btree (expires_at) WHERE (expires_at IS NOT NULL);
-CREATE INDEX jobs_parked ON pillars.jobs USING btree (name) WHERE parked;
 CREATE INDEX jobs_parked_ids ON pillars.jobs USING btree (job_id) WHERE parked;
 CREATE UNIQUE INDEX jobs_unique ON pillars.jobs USING btree (unique_key) WHERE (unique_key IS NOT NULL);
-CREATE INDEX jobs_waiting ON pillars.jobs USING btree (waiting_for) WHERE (parked AND (waiting_for <> 'definition'::text));
+CREATE INDEX jobs_waiting ON pillars.jobs USING btree (waiting_for, name) WHERE (parked AND (waiting_for IS NOT NULL));
 CREATE INDEX login_attempts_since ON pillars.login_attempts USING btree (since);
 CREATE INDEX sessions_account ON pillars.sessions USING btree (account) WHERE (account IS NOT NULL);
 CREATE INDEX sessions_expires_at ON pillars.sessions USING btree (expires_at);

@@ -235,7 +235,7 @@ async def test_keys_go_everywhere(db: str, chromium: Browser, database: Database
     async with dashboard(chromium, database) as visit:
         page, press = visit.page, visit.page.keyboard.press
         await page.goto("/dashboard")
-        for key, place in (("j", "/jobs"), ("q", "/queues"), ("s", "/schedules"), ("w", "/workers"), ("o", "")):  # fmt: skip
+        for key, place in (("j", "/jobs"), ("q", "/queues"), ("n", "/names"), ("s", "/schedules"), ("w", "/workers"), ("o", "")):  # fmt: skip
             await press("g")
             await press(key)
             await page.wait_for_url(f"**/dashboard{place}")

@@ -48,7 +48,7 @@ PAYLOADS = [
     "\u202e\u2066<b>\u2028\u2029\x1b]8;;javascript:alert(25)\x07\ufeff+ADw-script+AD4-",
 ]  # fmt: skip
 PLAIN = [f"plain words {number}" for number in range(len(PAYLOADS))]
-LISTS = ["", "/jobs", "/jobs?state=running", "/jobs?state=waiting", "/jobs?state=failed", "/queues", "/schedules", "/workers"]  # fmt: skip
+LISTS = ["", "/jobs", "/jobs?state=running", "/jobs?state=waiting", "/jobs?state=failed", "/queues", "/names", "/schedules", "/workers"]  # fmt: skip
 SKELETON = """() => [...document.querySelectorAll("*")]
     .filter((one) => !one.matches("p.aside") || !one.textContent.startsWith("Count"))  // as old as the counts are
     .map((one) => [one.localName, ...one.getAttributeNames().filter((name) => !["class", "data-htmx-powered"].includes(name)).sort()].join(" "))

@@ -12,7 +12,7 @@ from pillars.store.database import Database
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
 
-PLACES = ["", "/jobs", "/queues", "/schedules", "/workers", "/audit"]
+PLACES = ["", "/jobs", "/queues", "/names", "/schedules", "/workers", "/audit"]
 LISTS = [f"/jobs?state={state}" for state in STATES]
 A_SENTENCE = re.compile(r"^[A-Z].+\.$", re.DOTALL)
 UNKNOWN = "00000000-0000-7000-8000-000000000000"

@@ -13,6 +13,7 @@ from pillars.cron.syncing import sync
 from pillars.store import audit
 from pillars.store.audit import Deed
 from pillars.store.database import Database
+from stepping import define
 from support import tell
 
 PASSWORD = "correct horse battery"
@@ -34,6 +35,8 @@ async def listed(app: Run) -> list[dict[str, Any]]:
         (("jobs", "retry", "FAILED"), "job.retry", "FAILED", {}),
         (("queues", "pause", "default"), "queue.pause", "default", {}),
         (("queues", "resume", "default"), "queue.resume", "default", {}),
+        (("names", "pause", "fetch"), "name.pause", "fetch", {}),
+        (("names", "resume", "fetch"), "name.resume", "fetch", {}),
         (("schedules", "pause", "hourly"), "schedule.pause", "hourly", {}),
         (("schedules", "resume", "hourly"), "schedule.resume", "hourly", {}),
         (("accounts", "add", "bob", "--scope", "view"), "account.add", "bob", {"scope": "view"}),
@@ -51,6 +54,7 @@ async def test_a_command_that_changes_something_leaves_a_row(
 ) -> None:  # fmt: skip
     ids = {"READY": await enqueue(db), "FAILED": await enqueue(db)}
     await end(db, ids["FAILED"], "failed")
+    await define(db, "fetch")
     await sync(database, [every("1h", fetch.call(), name="hourly")], deployment="shop")
     await app("accounts", "add", "ada", "--scope", "view", typed=PASSWORD)
     await tell(db, "delete from pillars.audit")

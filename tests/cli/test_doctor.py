@@ -513,6 +513,17 @@ async def test_a_name_that_no_code_defines_is_found(db: str) -> None:
     assert_finds(await find(db, "jobs.names"), "warn", '3 of "nobody.knows"', "deploy")
 
 
+async def test_jobs_of_a_paused_name_are_found_and_not_blamed_on_their_workers(db: str) -> None:
+    await define(db, "held")
+    await put(db, 2, name="held")
+    await tell(db, "select pillars.pause_name('held')")
+    await appear(db)
+    await move_clock(db, timedelta(minutes=5))
+    await tell(db, "update pillars.workers set seen_at = pillars.now()")
+    assert_finds(await find(db, "jobs.waiting"), "ok")
+    assert_finds(await find(db, "jobs.names"), "warn", '2 of "held"', "app names resume held")
+
+
 async def test_broken_code_is_not_said_to_lack_its_names(db: str) -> None:
     await define(db, "kept")
     await put(db, name="kept")

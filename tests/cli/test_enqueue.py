@@ -210,6 +210,8 @@ async def test_who_enqueues_is_told_what_keeps_the_job_from_running(app: Run, db
     for wait in ([], ["--wait=50ms"]):
         said = await app("jobs", "enqueue", "a", *wait, code=len(wait))
         assert 'queue "mail" is paused; app queues resume mail\n' in said.err
+    await app("names", "pause", "a")
+    assert 'name "a" is paused; app names resume a\n' in (await app("jobs", "enqueue", "a")).err
 
 
 async def test_the_id_is_printed_though_nothing_more_can_be_learned(

@@ -212,6 +212,9 @@ async def test_show_tells_a_failure_with_its_attempts(app: Run, db: str) -> None
         ("update pillars.jobs set parked = true, waiting_for = 'definition'", "waiting: waits for a process whose code has this name"),
         ("insert into pillars.queues values ('default', now())", "ready: its queue is paused; app queues resume default"),
         ("update pillars.jobs set parked = true, waiting_for = 'job ' || job_id", "waiting: waits for job "),
+        ("select pillars.pause_name('mail', 'ada')", "ready: its name is paused, by ada now; app names resume mail"),
+        ("select pillars.pause_name('mail', 'ada'), pillars.park_paused()", "waiting: its name is paused, by ada now; app names"),
+        ("update pillars.jobs set parked = true, waiting_for = 'name'", "waiting: waits for the next sweep: its name was paused"),
     ],
 )  # fmt: skip
 async def test_show_tells_what_a_job_waits_for(app: Run, db: str, change: str, told: str) -> None:

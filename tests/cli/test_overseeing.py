@@ -7,11 +7,13 @@ from uuid import uuid4
 
 from cli.said import Run
 from pillars import crontab, every, job
+from pillars.cli.recording import actor
 from pillars.codec import to_json
 from pillars.cron.syncing import sync
-from pillars.store import listing, queues, schedules, workers
+from pillars.store import listing, names, queues, schedules, workers
 from pillars.store.database import Database
 from pillars.store.workers import Presence
+from stepping import define
 from support import ask, tell
 
 
@@ -80,9 +82,11 @@ async def test_json_of_listings_is_the_rows_of_the_store(
     app: Run, db: str, database: Database
 ) -> None:
     await waiting(db, "mail")
+    await define(db, "a")
     await appear(database)
     await sync(database, [PULSE], deployment="shop")
     for noun, listed in (
+        ("names", names.listed),
         ("queues", queues.listed),
         ("schedules", schedules.listed),
         ("workers", workers.listed),
@@ -109,6 +113,30 @@ async def test_pausing_twice_is_no_mistake_and_every_name_is_tried(app: Run, db:
     assert await ask(db, "select count(*) from pillars.queues where paused_at is not null") == 2
     said = await app("queues", "resume", "mail", "--json")
     assert [(one["name"], one["paused_at"]) for one in said.json["items"]] == [("mail", None)]
+
+
+# --- names --------------------------------------------------------------------------------------------------
+
+
+async def test_names_show_what_waits_and_who_paused_them(app: Run, db: str) -> None:
+    assert (await app("names", "list")).err.startswith("no names yet")
+    await define(db, "a")
+    await define(db, "jobs.mail.send", queue="mail")
+    await waiting(db, "elsewhere", 1200)
+    said = await app("names", "pause", "a", "jobs.mail.sned", code=1)
+    assert said.out == "a paused; what runs goes on\n"
+    assert said.err == 'app: no job named "jobs.mail.sned"; did you mean "jobs.mail.send"?\n'
+    said = await app("names", "list")
+    assert [row[:7] for row in rows(said.out)] == [
+        ["a", "async", "default", "1,200", "0", "0", "0"],
+        ["jobs.mail.send", "async", "mail", "0", "0", "0", "0"],
+    ]
+    assert f"paused now  {actor()}" in said.out.splitlines()[1]
+    assert said.err == "2 names\n"
+    said = await app("names", "resume", "a", "--json")
+    assert [(one["name"], one["ready"], one["paused_by"]) for one in said.json["items"]] == [
+        ("a", 1200, None)
+    ]
 
 
 # --- schedules ----------------------------------------------------------------------------------------------

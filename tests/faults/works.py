@@ -34,6 +34,7 @@ from pillars.store import (
     jobs,
     listing,
     migrate,
+    names,
     naming,
     queues,
     redriving,
@@ -566,6 +567,15 @@ async def queue_paused(w: World) -> None:
     await w.stops(handle._id)
 
 
+@people("names/pause", "names/resume", "names/find", "names/list")
+async def name_paused(w: World) -> None:
+    pool, name = w.database.pool, fail.name
+    await w.insists(lambda: names.pause(pool, name, by="ada"))
+    assert (await w.insists(lambda: names.find(pool, name))).paused_at is not None
+    await w.insists(lambda: names.resume(pool, name))
+    assert [one for one in await w.insists(lambda: names.listed(pool)) if one.name == name]
+
+
 async def _redriven(w: World, do: Callable[[list[UUID]], Awaitable[object]], count: int) -> None:
     handles = [await w.insists(lambda: fail.enqueue("discard")) for _ in range(count)]
     for handle in handles:
@@ -592,6 +602,11 @@ def _glanced(state: str | None, **said: Any) -> Callable[[Executor], Awaitable[o
 
 def _ids(state: str) -> Callable[[Executor], Awaitable[object]]:
     return lambda executor: listing.ids(executor, Wanted(state=state))
+
+
+async def _named_ids(executor: Executor) -> None:
+    async for _ in names.unfinished(executor, "x"):
+        pass
 
 
 READS: dict[str, Callable[[Executor], Awaitable[object]]] = {
@@ -624,6 +639,9 @@ READS: dict[str, Callable[[Executor], Awaitable[object]]] = {
     "workers/list": workers.listed,
     "workers/is_known": lambda executor: workers.is_known(executor, NOBODY),
     "health/look": health.vitals,
+    "names/paused": names.paused,
+    "names/newest": lambda executor: names.newest(executor, "x"),
+    "names/unfinished": _named_ids,
     "stats/look": stats.stats,
     "diagnosis/server": diagnosis.server,
     "diagnosis/identity": diagnosis.identity,

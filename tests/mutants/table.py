@@ -8,6 +8,7 @@ from mutants.of_failover import FAILOVER
 from mutants.of_locks import LOCKS
 from mutants.of_login import LOGIN
 from mutants.of_migrations import MIGRATIONS
+from mutants.of_names import NAMED
 from mutants.of_roles import ROLES
 from mutants.of_secrets import SECRETS
 from mutants.of_service import SERVICE
@@ -17,6 +18,6 @@ from mutants.of_web import WEB
 from mutants.of_workers import WORKER
 
 MUTANTS: list[Mutant] = [
-    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
+    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *NAMED, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
     *WEB, *WORKER,
 ]  # fmt: skip

@@ -20,7 +20,6 @@ GROWING = ("jobs", "locks", "attempts", "finished_")
 SHORT = {
     "jobs_waiting",
     "jobs_expiring",
-    "jobs_parked",
     "jobs_parked_ids",
 }  # indexes of the few rows that stand in them
 A_ROW_A_CLAIM = "locks has a row a claim, and few are held"
@@ -34,6 +33,13 @@ READ_WHOLE = {
     ("diagnosis/names", "jobs"): "app doctor alone asks it",
     ("diagnosis/overdue", "jobs"): "app doctor alone asks it",
     ("diagnosis/waiting", "jobs"): "app doctor alone asks it",
+    ("names/find", "jobs"): "a command about one name asks it",
+    ("names/list", "jobs"): "while the table is small: pillars.unfinished()",
+    (
+        "names/newest",
+        "jobs",
+    ): "stops at the first; no index is by name, which would cost every enqueue",
+    ("names/unfinished", "jobs"): "whoever cancels all jobs of a name asks it; no index is by name",
     ("queues/find", "jobs"): "a command about one queue asks it",
     ("queues/is_known", "jobs"): "stops at the first",
     ("queues/list", "jobs"): "while the table is small: pillars.unfinished()",

@@ -127,6 +127,22 @@ async def die(worker: Hand, db: str, crashes: int) -> None:
     await worker.ask("select rescued from pillars.rescue()")
 
 
+async def pause_name(worker: Hand, db: str, _held: Claimed) -> None:
+    await define(db)
+    await worker.ask("select pillars.pause_name('work')")
+    await worker.ask("select pillars.park_paused()")
+
+
+async def resume_name(worker: Hand, db: str, _held: Claimed) -> None:
+    await define(db)
+    await worker.ask("select pillars.pause_name('work')")
+    await worker.ask("select pillars.resume_name('work')")
+
+
+async def waiting_for_its_name(worker: Hand, db: str) -> Claimed:
+    return await parked(worker, db, "name")
+
+
 EVENTS: dict[str, Happen] = {
     "its time comes": lambda _worker, db, _held: move_clock(db, 2 * HOUR),
     "retry by hand": lambda worker, _db, held: redriving.retry(worker.session, held.job_id),
@@ -135,6 +151,8 @@ EVENTS: dict[str, Happen] = {
     "nobody defines its name": lambda worker, _db, _held: worker.ask(
         "select pillars.park_unknown()"
     ),
+    "its name is paused": pause_name,
+    "its name is resumed": resume_name,
     "its name is defined": lambda _worker, db, _held: define(db),
     "the job before it ends": lambda worker, _db, _held: schedules.free(worker.session),
     "expire": expire,
@@ -175,6 +193,8 @@ async def test_an_event_changes_the_states_that_the_table_says_and_no_other(
     makers = dict(MAKERS)
     if event == "the job before it ends":
         makers["waiting"] = waiting_for_an_ended_job
+    if event == "its name is resumed":
+        makers["waiting"] = waiting_for_its_name
     if event == "resume where it runs":
         makers["paused"] = resting
     async with hand(db) as worker:

@@ -62,6 +62,7 @@ async def shown(client: httpx2.AsyncClient, path: str, status: int = 200) -> str
         ("/dashboard", "app jobs enqueue NAME"),
         ("/dashboard/jobs", "app jobs enqueue NAME"),
         ("/dashboard/queues", "app jobs enqueue NAME --queue mail"),
+        ("/dashboard/names", "app worker"),
         ("/dashboard/schedules", 'nightly = crontab("0 3 * * *", digest, tz="Europe/Berlin")'),
         ("/dashboard/workers", "app dev"),
     ],
@@ -249,6 +250,7 @@ async def test_a_job_page_tells_all_about_it_digit_by_digit(
     [
         ("", "No live worker serves its queue, default; start one: app worker."),
         ("insert into pillars.queues (name, paused_at) values ('default', now())", "Its queue is paused."),
+        ("select pillars.pause_name('mail.send', 'ada')", "Its name is paused, by ada now."),
         ("delete from pillars.definitions", "Waits for a process whose code has this name."),
         ("update pillars.jobs set run_at = now() + interval '130 m', attempt = 1", "Its next attempt is due in 2 h."),
     ],
@@ -365,6 +367,18 @@ async def test_the_queues_show_what_waits_and_since_when_they_are_paused(
     await tell(db, "insert into pillars.queues (name, paused_at) values ('mail', pillars.now())")
     await move_clock(db, timedelta(minutes=5))
     assert "mail 1 1 0 0 5 m none paused 5 m ago" in await shown(client, "/dashboard/queues")
+
+
+async def test_the_names_show_what_waits_since_when_they_are_paused_and_by_whom(
+    client: httpx2.AsyncClient, db: str, define: Define
+) -> None:
+    await define("mail.send")
+    await enqueue(db, queue="mail")
+    await run(db, await enqueue(db, queue="mail"))
+    await tell(db, "select pillars.pause_name('mail.send', 'ada')")
+    await move_clock(db, timedelta(minutes=5))
+    seen = await shown(client, "/dashboard/names")
+    assert "mail.send async default 1 1 0 0 paused 5 m ago by ada" in seen
 
 
 async def test_the_schedules_show_rule_zone_ticks_and_who_leads(

@@ -1,6 +1,7 @@
 """What the dashboard's forms do: the effect in the database, and the page that they lead back to. No script takes part."""
 
 import html
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -246,6 +247,23 @@ async def test_a_queue_of_any_name_is_paused_and_resumed(
 
 
 @pytest.mark.parametrize("name", ODD)
+async def test_a_name_of_any_kind_is_paused_and_resumed(
+    client: httpx2.AsyncClient, db: str, define: Callable[..., Any], name: str
+) -> None:
+    for one in ODD:
+        await define(one)
+    path = f"/dashboard/names/{quote(name, safe='')}"
+    assert f'action="{path}/pause"' in (await client.get("/dashboard/names")).text
+    paused = "select array_agg(name::text) from pillars.definitions where paused_at is not null"
+    answer = await client.post(f"{path}/pause")
+    assert await told(client, answer) == "The name is paused; what runs goes on."
+    assert await ask(db, paused) == [name]
+    assert f'action="{path}/resume"' in (await client.get("/dashboard/names")).text
+    assert "claim jobs of the name again" in await told(client, await client.post(f"{path}/resume"))
+    assert await ask(db, paused) is None
+
+
+@pytest.mark.parametrize("name", ODD)
 async def test_a_schedule_of_any_name_is_run_paused_and_resumed(
     client: httpx2.AsyncClient, db: str, database: Database, name: str
 ) -> None:
@@ -270,6 +288,8 @@ async def test_a_schedule_of_any_name_is_run_paused_and_resumed(
     [
         "/dashboard/queues/none/pause",
         "/dashboard/queues/none/resume",
+        "/dashboard/names/none/pause",
+        "/dashboard/names/none/resume",
         "/dashboard/schedules/none/run",
         "/dashboard/schedules/none/pause",
         "/dashboard/schedules/none/resume",

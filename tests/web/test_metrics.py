@@ -18,6 +18,7 @@ from pillars.service.scraping import Metrics
 from pillars.service.tally import MOST_NAMES, OTHER
 from pillars.store.database import Database
 from pillars.store.rows import Queue, Vitals
+from stepping import define
 from support import asking, tell
 
 TOKEN, VIEW = "operate-0123456789", "view-0123456789abc"
@@ -144,6 +145,9 @@ async def test_the_database_tells_of_jobs_queues_processes_and_schedules(
     await appear(
         Process("worker", process_with().settings, process_with().database), state="running"
     )
+    for name in ("a.job", "b.job"):
+        await define(db, name)
+    await tell(db, "select pillars.pause_name('b.job')")
     figures = await scraped(either_of(process_with()))
     assert figures.of("pillars_database_up") == 1
     states = {"ready": 2, "parked": 1, "running": 0, "scheduled": 0}
@@ -153,6 +157,8 @@ async def test_the_database_tells_of_jobs_queues_processes_and_schedules(
     assert 60 <= (figures.of("pillars_oldest_ready_seconds", queue="mail") or 0) < 90
     assert figures.of("pillars_queue_paused", queue="mail") == 1
     assert figures.of("pillars_queue_paused", queue="default") == 0
+    assert figures.of("pillars_name_paused", job="a.job") == 0
+    assert figures.of("pillars_name_paused", job="b.job") == 1
     assert figures.of("pillars_workers") == 1
     assert figures.of("pillars_worker_deaf") == 0
     assert figures.of("pillars_leader_present") == 0

@@ -19,6 +19,7 @@ from pillars.store.database import Database
 from pillars.version import __version__
 from pillars.web import routes, shapes
 from pillars.web.queries import FILTERS
+from stepping import define
 from support import tell
 
 TOKEN, VIEW = "operate-0123456789", "view-0123456789abc"
@@ -252,6 +253,11 @@ async def ask_of_jobs(checked: Checked, db: str) -> None:
 
 async def ask_of_the_rest(checked: Checked) -> None:
     at = {"name": "once"}
+    task = {"name": "digest"}
+    await checked.ask("POST", "/api/tasks/{name}", 201, at={"name": "spare"})
+    await checked.ask("POST", "/api/tasks/{name}", 409, at=task, json={"payload": {"days": 2}})
+    await checked.ask("DELETE", "/api/tasks/{name}", 202, at=task)
+    await checked.ask("POST", "/api/tasks/{name}", 200, at=task)  # one runs, and was asked to end
     await checked.ask("GET", "/api/schedules", 200)
     await checked.ask("POST", "/api/schedules/{name}/run", 201, at=at)
     await checked.ask("POST", "/api/schedules/{name}/run", 200, at=at)
@@ -261,6 +267,10 @@ async def ask_of_the_rest(checked: Checked) -> None:
     await checked.ask("GET", "/api/queues", 200)
     await checked.ask("POST", "/api/queues/{name}/pause", 200, at={"name": "default"})
     await checked.ask("POST", "/api/queues/{name}/resume", 200, at={"name": "default"})
+    await checked.ask("GET", "/api/names", 200)
+    await checked.ask("POST", "/api/names/{name}/pause", 200, at={"name": "digest"})
+    await checked.ask("GET", "/api/names", 200)
+    await checked.ask("POST", "/api/names/{name}/resume", 200, at={"name": "digest"})
     await checked.ask("GET", "/api/workers", 200)
     await checked.ask("GET", "/api/health", 200)
     await checked.ask("GET", "/api/health", 503, params={"strict": "1"})
@@ -289,6 +299,8 @@ async def test_real_answers_are_as_described(
     checked: Checked, process_with: Make, client_of: Callable[..., httpx2.AsyncClient], db: str
 ) -> None:
     await ask_of_jobs(checked, db)
+    for name in (digest.name, "spare"):
+        await define(db, name)
     await ask_of_the_rest(checked)
     await ask_amiss(checked)
     process = process_with()
@@ -329,6 +341,7 @@ async def test_a_database_that_is_away_is_answered_as_described(
             "/api/jobs/stats",
             "/api/schedules",
             "/api/queues",
+            "/api/names",
             "/api/workers",
         ):
             await away.ask("GET", path, 503)

@@ -180,6 +180,39 @@ async def test_a_queue_of_any_name_is_paused_and_resumed(
         assert (resumed.status_code, resumed.json()["paused_at"]) == (200, None)
 
 
+async def test_names_are_listed_with_what_they_hold(
+    client: httpx2.AsyncClient, define: Callable[..., Any], db: str
+) -> None:
+    for name in ("a", "b"):
+        await define(name)
+    await tell(db, "select pillars.enqueue('a', queue => 'mail'), pillars.enqueue('stranger')")
+    content = (await client.get("/api/names")).json()
+    assert content.keys() == {"items"}
+    assert [(one["name"], one["ready"], one["paused_at"]) for one in content["items"]] == [
+        ("a", 1, None),
+        ("b", 0, None),
+    ]
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_a_name_of_any_kind_is_paused_and_resumed(
+    client: httpx2.AsyncClient, define: Callable[..., Any], db: str, name: str
+) -> None:
+    for one in ODD:
+        await define(one)
+    await tell(db, "select pillars.enqueue($1)", name)
+    path = f"/api/names/{quote(name, safe='')}"
+    paused = await client.post(f"{path}/pause")
+    assert (paused.status_code, paused.json()["name"], paused.json()["ready"]) == (200, name, 1)
+    assert (paused.json()["paused_at"] is None, paused.json()["paused_by"]) == (False, "loopback")
+    assert (await client.post(f"{path}/pause")).json() == paused.json()
+    stopped = "select array_agg(name) from pillars.definitions where paused_at is not null"
+    assert await ask(db, stopped) == [name]
+    for _ in range(2):
+        resumed = await client.post(f"{path}/resume")
+        assert (resumed.status_code, resumed.json()["paused_at"]) == (200, None)
+
+
 async def test_workers_are_the_processes_that_have_a_row(
     client: httpx2.AsyncClient, process_with: Make
 ) -> None:
@@ -213,8 +246,18 @@ async def test_an_unknown_queue_is_a_404_with_the_nearest_name(
     assert await ask(db, "select count(*) from pillars.queues") == 0
 
 
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+async def test_a_name_that_nobody_defined_is_a_404_with_the_nearest(
+    client: httpx2.AsyncClient, define: Callable[..., Any], verb: str
+) -> None:
+    await define("mail.send")
+    response = await client.post(f"/api/names/mail.sned/{verb}")
+    assert response.status_code == 404
+    assert 'did you mean "mail.send"?' in response.json()["detail"]
+
+
 @pytest.mark.parametrize("name", ["%00", "a%20b", "<script>", "a" * 101, "%ff", "", "-a"])
-@pytest.mark.parametrize("noun", ["schedules", "queues"])
+@pytest.mark.parametrize("noun", ["schedules", "queues", "names"])
 async def test_what_can_be_nobodys_name_is_a_404_that_does_not_repeat_it(
     client: httpx2.AsyncClient, noun: str, name: str
 ) -> None:

@@ -79,7 +79,9 @@ def test_the_fields_of_every_answer_are_those_that_it_has() -> None:
         "a job": shapes.Job,
         "a schedule": shapes.Schedule,
         "a queue": shapes.Queue,
+        "a name": shapes.Name,
         "a process": shapes.Process,
+        "a cancel by name": shapes.Cancelled,
         "the stats": shapes.Stats,
         "the stats of a queue": shapes.QueueCount,
     }
@@ -164,7 +166,7 @@ def test_each_role_exposes_the_metrics_that_the_reference_says(
         last_outcome="enqueued", last_job_id=uuid4(), last_missed=0,
     )  # fmt: skip
     vitals = Vitals(1, polling=False, leader=None, scheduled=True)
-    seen = Seen(vitals, [Queue("q", 1, 0, 0, 0, 0.0, None)], [schedule])
+    seen = Seen(vitals, [Queue("q", 1, 0, 0, 0, 0.0, None)], [schedule], names={"j": True})
     rows = table((REFERENCE / "metrics.md").read_text(), "metric")
     shown = [family.name for family in families(process, seen) if family.samples]
     assert shown == [name for name, _, _, on, _ in rows if role in on.split(", ")]

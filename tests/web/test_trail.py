@@ -23,6 +23,7 @@ from pillars.store.audit import Deed
 from pillars.store.database import Database
 from pillars.web import routes
 from pillars.web.dashboard.entrance import Entrance
+from stepping import define
 from support import ask, asking, move_clock, tell
 
 TOKEN, VIEW = "operate-0123456789", "view-0123456789abc"
@@ -46,6 +47,8 @@ class Change:
     job: str = "ready"
     said: dict[str, Any] = field(default_factory=dict)
     """What the client is given beside the path."""
+    named: str | None = None
+    """What stands in the path where it is not the target."""
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -53,6 +56,8 @@ FORM = {"data": {"action": "cancel", "job_id": "JOB"}}
 RAN = {"job_id": "?", "created": True}
 CHANGES = {
     "POST /api/jobs": Change("job.enqueue", "?", said={"json": {"name": "fetch"}}, details={"name": "fetch", "created": True}),
+    "POST /api/tasks/{name}": Change("job.pause", "?", named="mail.send", details={"outcome": "paused"}),
+    "DELETE /api/tasks/{name}": Change("job.cancel", "mail.send", details={"cancelled": 2, "requested": 0, "left": 0}),
     "DELETE /api/jobs/{job_id}": Change("job.cancel", details={"outcome": "cancelled"}),
     "POST /api/jobs/{job_id}/cancel": Change("job.cancel", job="running", details={"outcome": "requested"}),
     "POST /api/jobs/{job_id}/pause": Change("job.pause", job="running", details={"outcome": "requested"}),
@@ -63,6 +68,8 @@ CHANGES = {
     "POST /api/schedules/{name}/resume": Change("schedule.resume", "hourly"),
     "POST /api/queues/{name}/pause": Change("queue.pause", "default"),
     "POST /api/queues/{name}/resume": Change("queue.resume", "default"),
+    "POST /api/names/{name}/pause": Change("name.pause", "fetch"),
+    "POST /api/names/{name}/resume": Change("name.resume", "fetch"),
     "POST /dashboard/jobs": Change("job.cancel", None, said=FORM, details={"job_ids": ["JOB"], "done": 1}),
     "POST /dashboard/jobs/{job_id}/retry": Change("job.retry", job="failed"),
     "POST /dashboard/jobs/{job_id}/cancel": Change("job.cancel", job="running", details={"outcome": "requested"}),
@@ -73,6 +80,8 @@ CHANGES = {
     "POST /dashboard/schedules/{name}/resume": Change("schedule.resume", "hourly"),
     "POST /dashboard/queues/{name}/pause": Change("queue.pause", "default"),
     "POST /dashboard/queues/{name}/resume": Change("queue.resume", "default"),
+    "POST /dashboard/names/{name}/pause": Change("name.pause", "fetch"),
+    "POST /dashboard/names/{name}/resume": Change("name.resume", "fetch"),
     "POST /dashboard/login": Change("login", None, said={"data": {"password": TOKEN}}),
     "POST /dashboard/logout": Change("logout", None),
 }  # fmt: skip
@@ -128,9 +137,10 @@ async def test_a_request_that_changes_something_leaves_one_row(
 ) -> None:
     change = CHANGES[route]
     job_id = await made(db, change.job)
+    await define(db, fetch.name)
     await sync(database, [every("1h", fetch.call(), name="hourly")], deployment="shop")
     method, _, template = route.partition(" ")
-    path = template.format(job_id=job_id, name=change.target)
+    path = template.format(job_id=job_id, name=change.named or change.target)
     said = json.loads(json.dumps(change.said).replace("JOB", job_id))
     headers = dict(BEARER)
     if route.endswith("logout"):
@@ -159,6 +169,7 @@ async def test_a_request_that_is_refused_leaves_none(
     guarded: httpx2.AsyncClient, db: str, rows: Rows, route: str
 ) -> None:
     method, _, template = route.partition(" ")
+    await define(db, fetch.name)
     job_id = await made(db, "ready")
     path = template.format(job_id=job_id, name="default")
     for headers in ({}, {"authorization": f"Bearer {VIEW}"}, {**BEARER, "origin": "null"}):

@@ -192,8 +192,13 @@ async def test_a_paused_process_stands_still_with_slot_and_lock_and_goes_on(
         await until(partial(is_in, handle, "cancelled"))
 
 
-async def breaks_down() -> None:
-    raise RuntimeError("the worker breaks down")
+async def break_down_while_one_is_held(database: Database, path: Path) -> None:
+    async with working(database, lock="90s"):
+        handle = await work.stubborn.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+        await handle.pause()
+        await until(partial(is_in, handle, "paused"))
+        raise RuntimeError("the worker breaks down")
 
 
 async def test_a_worker_that_breaks_down_waits_for_no_process_that_is_held(
@@ -201,12 +206,7 @@ async def test_a_worker_that_breaks_down_waits_for_no_process_that_is_held(
 ) -> None:
     path = tmp_path / "steps"
     with pytest.raises(ExceptionGroup):
-        async with working(database, lock="90s"):
-            handle = await work.stubborn.enqueue(str(path))
-            await until(lambda: len(written(path)) == 2, within=30)
-            await handle.pause()
-            await until(partial(is_in, handle, "paused"))
-            await breaks_down()
+        await break_down_while_one_is_held(database, path)
     assert not is_alive(written(path)[0])
 
 

@@ -87,11 +87,12 @@ async def waiting(subject: Subject) -> Finding:
 
 
 async def names(subject: Subject) -> Finding:
-    """Somebody's code knows the name of every job that waits."""
+    """Somebody's code knows the name of every job that waits, and nobody has paused it."""
     ours, known = subject.settings.deployment, subject.code.registry.known
     trusted = not subject.code.report.problems
     unknown, gone = [], []
-    for one in await diagnosis.names(subject.database):
+    found = await diagnosis.names(subject.database)
+    for one in found:
         if one.deployment is None:
             unknown.append(f'{one.jobs} of "{one.name}"')
         elif trusted and one.deployment == ours and one.name not in known:
@@ -101,6 +102,10 @@ async def names(subject: Subject) -> Finding:
         return warn(f"jobs that no process has ever defined: {some(unknown)}", fix=fix)
     if gone:
         return warn(f"jobs that {ours} no longer defines: {some(gone)}", fix=fix)
+    if paused := [one for one in found if one.paused]:
+        evidence = some([f'{one.jobs} of "{one.name}"' for one in paused])
+        resume = f"app names resume {paused[0].name}"
+        return warn(f"jobs of paused names: {evidence}", fix=resume)
     return ok("every job that waits is defined")
 
 

@@ -27,7 +27,17 @@ from pillars.store.rows.jobs import (
     State,
     Stored,
 )
-from pillars.store.rows.oversight import Defined, ProcessRow, Queue, Resumed, Stats, Vitals
+from pillars.store.rows.oversight import (
+    Defined,
+    JobName,
+    NewestJob,
+    PausedName,
+    ProcessRow,
+    Queue,
+    Resumed,
+    Stats,
+    Vitals,
+)
 from pillars.store.rows.people import Account, AccountRow, AuditRow, SessionRow, Tries
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
 from pillars.store.rows.server import Applied, Backend, Command, Invalid, Made, Now, Prune, Yes
@@ -59,6 +69,7 @@ __all__ = [
     "Held",
     "Inserted",
     "Invalid",
+    "JobName",
     "JobRow",
     "Lane",
     "Leftover",
@@ -66,7 +77,9 @@ __all__ = [
     "Made",
     "Named",
     "NewJob",
+    "NewestJob",
     "Now",
+    "PausedName",
     "ProcessRow",
     "Prune",
     "PutBack",

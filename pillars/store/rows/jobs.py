@@ -164,6 +164,8 @@ class Circumstances:
     cancel_requested_at: datetime | None
     cancel_requested_by: str | None
     queue_paused_at: datetime | None
+    name_paused_at: datetime | None
+    name_paused_by: str | None
     defined: bool
     host: str | None
     pid: int | None

@@ -1,7 +1,7 @@
 """What people look after: queues, processes, definitions, counts."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 
@@ -42,6 +42,39 @@ class Queue:
     parked: int
     oldest_ready_seconds: float
     paused_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobName:
+    """A job's name, as its definition has it, and its unfinished jobs in whatever queue; `kind` is "async" or "thread"."""
+
+    name: str
+    kind: str
+    queue: str
+    ready: int
+    running: int
+    scheduled: int
+    parked: int
+    paused_at: datetime | None
+    paused_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewestJob:
+    """The newest unfinished job of a name."""
+
+    job_id: UUID
+    paused: bool
+    """Or asked to be."""
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class PausedName:
+    """Whether a job's name is paused."""
+
+    name: str
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)

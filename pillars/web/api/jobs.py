@@ -39,7 +39,11 @@ class Jobs:
 
     async def enqueue(self, request: Request) -> Response:
         """201 with the new job, or 200 with the unfinished one that holds the unique key."""
-        body = await bodies.read(request)
+        row, created = await self.put(request, await bodies.read(request))
+        return enqueued(row, created=created, location=f"{request.scope['path']}/{row.job_id}")
+
+    async def put(self, request: Request, body: bodies.Enqueue) -> tuple[JobRow, bool]:
+        """Enqueue what was asked for: the job, or the unfinished one that holds the unique key, and whether it is new."""
         if (defined := self._defined.get(body.name)) is not None:
             defined.payload_codec.decode(body.payload, what="payload")
         job = bodies.new_job(body, await self._defaults(body.name))
@@ -51,8 +55,7 @@ class Jobs:
         note(request, target=stored.job_id, name=body.name, created=stored.created)
         done(request)
         row = await listing.find(self._pool, stored.job_id) or listing.as_stored(job, stored.job_id)
-        location = f"{request.scope['path']}/{row.job_id}"
-        return enqueued(row, created=stored.created, location=location)
+        return row, stored.created
 
     async def inspect(self, request: Request) -> Response:
         return answer(listing.as_json(await self._found(paths.job_id(request))))

@@ -63,6 +63,8 @@ WORDS: Mapping[str, Callable[[Figures], str]] = {
     "job-unpaused": _always("The job was not paused."),
     "queue-paused": _always("The queue is paused; what runs goes on."),
     "queue-resumed": _always("Workers claim from the queue again."),
+    "name-paused": _always("The name is paused; what runs goes on."),
+    "name-resumed": _always("Workers claim jobs of the name again."),
     "schedule-paused": _always("The schedule is paused: no ticks until it is resumed."),
     "schedule-resumed": _always("The schedule ticks again, from its next tick on."),
     "schedule-run": _always("The schedule's job was made now; its ticks go on as before."),

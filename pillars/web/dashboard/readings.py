@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from pillars.store import queues, schedules, stats, workers
+from pillars.store import names, queues, schedules, stats, workers
 from pillars.store.database import Database
-from pillars.store.rows import ProcessRow, Queue, Stats
+from pillars.store.rows import JobName, ProcessRow, Queue, Stats
 from pillars.web.dashboard.counting import Count, Counted
 
 
@@ -24,6 +24,7 @@ class Readings:
         self.pool = database.pool
         self._states = Count(self._count_states)
         self._queues = Count(self._count_queues)
+        self._names = Count(self._count_names)
 
     async def states(self) -> Counted[Stats]:
         """How many jobs are in each state."""
@@ -32,6 +33,10 @@ class Readings:
     async def queues(self) -> Counted[list[Queue]]:
         """Every queue with its unfinished jobs."""
         return await self._queues.look()
+
+    async def names(self) -> Counted[list[JobName]]:
+        """Every name that code defines with its unfinished jobs."""
+        return await self._names.look()
 
     async def processes(self) -> list[ProcessRow]:
         return await workers.listed(self.pool)
@@ -44,9 +49,13 @@ class Readings:
         """Somebody changed something by these pages: what comes next shows it."""
         self._states.forget()
         self._queues.forget()
+        self._names.forget()
 
     async def _count_states(self) -> Stats:
         return await stats.stats(self.pool)
 
     async def _count_queues(self) -> list[Queue]:
         return await queues.listed(self.pool)
+
+    async def _count_names(self) -> list[JobName]:
+        return await names.listed(self.pool)

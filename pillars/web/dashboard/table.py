@@ -14,6 +14,7 @@ from pillars.web.dashboard.entrance import Entrance
 from pillars.web.dashboard.frame import PATH, SAFE, Frame
 from pillars.web.dashboard.job import JobPage
 from pillars.web.dashboard.jobs import JobsPage
+from pillars.web.dashboard.names import NamesPage
 from pillars.web.dashboard.overview import Overview
 from pillars.web.dashboard.queues import QueuesPage
 from pillars.web.dashboard.readings import Readings
@@ -36,6 +37,7 @@ def resources(process: Process, entrance: Entrance) -> list[Resource]:
         _at("", GET=shows("show_overview", "Show how the application is.", Overview(frame, readings).show)),
         *_jobs(JobsPage(frame, readings), JobPage(frame, readings), shows),
         *_queues(QueuesPage(frame, readings), shows),
+        *_names(NamesPage(frame, readings), shows),
         *_schedules(SchedulesPage(frame, readings), shows),
         _at("/workers", GET=shows("show_workers", "Show every process.", WorkersPage(frame, readings).show)),
         Resource(f"{PATH}/audit", "dashboard", {
@@ -86,6 +88,17 @@ def _queues(queues: QueuesPage, shows: "Shows") -> list[Resource]:
         _at(
             f"{one}/resume",
             POST=_does("start_queue", "Resume a queue.", queues.resume, "queue.resume"),
+        ),
+    ]
+
+
+def _names(names: NamesPage, shows: "Shows") -> list[Resource]:
+    one = f"/names/{NAME}"
+    return [
+        _at("/names", GET=shows("show_names", "Show every name of jobs.", names.show)),
+        _at(f"{one}/pause", POST=_does("stop_name", "Pause a name.", names.pause, "name.pause")),
+        _at(
+            f"{one}/resume", POST=_does("start_name", "Resume a name.", names.resume, "name.resume")
         ),
     ]
 

@@ -12,6 +12,7 @@ with drawn as materialized (
     where not job.parked and job.queue = $5::text and job.priority = $6::integer
       and (job.run_at, job.job_id) > ($7::timestamptz, $8::uuid)
       and job.run_at <= pillars.now() and job.locked_by is null and job.name = any($3::text[])
+      and job.name <> all (array(select paused.name from pillars.definitions paused where paused.paused_at is not null))
       and (job.expires_at is null or job.expires_at > pillars.now())
     order by job.run_at, job.job_id
     limit $4::integer

@@ -316,6 +316,55 @@ end $$;
 
 comment on function pillars.resume is 'Let a paused job go on: resumed, unpaused (it was not paused), final (already ended), unknown.';
 
+-- Let jobs that wait for their name's resume be claimed again, so many at most; those that an open transaction holds are left to a sweep.
+-- Returns their queues, which are the caller's to wake. Rides jobs_waiting; skip locked.
+create function pillars.unpark_name(name text, most integer) returns text[]
+language sql volatile set search_path = pg_catalog, pg_temp as $$
+with waiting as materialized (
+    select job.ctid as place from pillars.jobs job
+    where job.parked and job.waiting_for = 'name' and job.name = unpark_name.name
+    limit most for update skip locked
+), freed as (
+    update pillars.jobs job set parked = job.paused_at is not null, waiting_for = null
+    where job.ctid = any(array(select waiting.place from waiting))
+    returning job.queue
+)
+select array_agg(distinct freed.queue) from freed
+$$;
+
+-- Pause a name: no worker claims its jobs any more, in any queue; what runs goes on. Paused again, it stays so since then, by whoever was first.
+-- A claim that began before this committed may still take some. Locks the row of the definition.
+create function pillars.pause_name(name text, asked_by text default null) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    update pillars.definitions definition
+    set paused_at = coalesce(definition.paused_at, pillars.now()),
+        paused_by = case when definition.paused_at is null then pillars.asking(asked_by) else definition.paused_by end
+    where definition.name = pause_name.name;
+    return case when found then 'paused' else 'unknown' end;
+end $$;
+
+comment on function pillars.pause_name is 'Pause a job name, in all queues: paused, unknown (no process has defined it).';
+
+-- Let workers claim the jobs of a name again, in whatever queue they are. Of those that are parked, as many as take well under a second; a sweep
+-- brings back the rest. Wakes every queue that has jobs: which of them are of this name no index says. Locks the row of the definition, then
+-- those jobs, waiting for none of them.
+create function pillars.resume_name(name text) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    update pillars.definitions definition set paused_at = null, paused_by = null
+    where definition.name = resume_name.name and definition.paused_at is not null;
+    if not found then
+        perform from pillars.definitions definition where definition.name = resume_name.name;
+        return case when found then 'unpaused' else 'unknown' end;
+    end if;
+    perform pillars.unpark_name(resume_name.name, 20000);
+    perform pg_notify('pillars', lane.queue) from (select distinct lanes.queue from pillars.lanes() lanes) lane;
+    return 'resumed';
+end $$;
+
+comment on function pillars.resume_name is 'Let a paused job name go on: resumed, unpaused (it was not paused), unknown (no process has defined it).';
+
 -- Complete a running job inside the transaction of its own code, fenced by its lock_token and the worker; what jobs/finish.sql does for one job.
 --
 -- Locks the row and waits for nobody. Answers done; busy (ours by a plain read, but another holds its row: ask again); lost (not ours any
@@ -639,6 +688,64 @@ begin
     return parked;
 end $$;
 
+-- Keep the front of every lane free of names that people have paused, as park_unknown does of names that nobody knows, and bring back what
+-- belongs to a paused name no more: what a resume found locked, or was too much for it; what was parked while it was resumed. Where the front
+-- is mixed, as long as a tenth of it goes: what is left costs a claim little. Rides jobs_claim and, by a skip scan, jobs_waiting; skip locked.
+create function pillars.park_paused() returns integer
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    lane record;
+    woken text[];
+    round integer;
+    parked integer := 0;
+begin
+    with recursive names as (
+        (select job.name from pillars.jobs job where job.parked and job.waiting_for = 'name' order by job.name limit 1)
+        union all
+        select next.name from names cross join lateral (
+            select job.name from pillars.jobs job
+            where job.parked and job.waiting_for = 'name' and job.name > names.name
+            order by job.name limit 1
+        ) next
+    ), resumed as materialized (
+        select names.name from names
+        where names.name not in (select paused.name from pillars.definitions paused where paused.paused_at is not null)
+    )
+    select array_agg(distinct queue.name) into woken
+    from resumed cross join lateral unnest(pillars.unpark_name(resumed.name, 100000)) queue (name);
+    perform pg_notify('pillars', queue.name) from unnest(woken) queue (name);
+    if not exists (select from pillars.definitions paused where paused.paused_at is not null) then
+        return 0;
+    end if;
+    for lane in
+        select lanes.queue, lanes.priority from pillars.lanes() lanes
+    loop
+        for attempt in 1..20 loop
+            with front as materialized (
+                select job.ctid as place, job.name from pillars.jobs job
+                where not job.parked and job.queue = lane.queue and job.priority = lane.priority and job.run_at <= pillars.now()
+                  and job.locked_by is null
+                order by job.run_at, job.job_id limit 1000
+            ), idle as materialized (
+                select job.ctid as place from pillars.jobs job
+                where job.ctid = any(array(
+                          select front.place from front
+                          where front.name in (select paused.name from pillars.definitions paused where paused.paused_at is not null)))
+                  and job.locked_by is null
+                for update skip locked
+            ), written as (
+                update pillars.jobs job set parked = true, waiting_for = 'name'
+                where job.ctid = any(array(select idle.place from idle))
+                returning 1
+            )
+            select count(*) from written into round;
+            parked := parked + round;
+            exit when round < 100;
+        end loop;
+    end loop;
+    return parked;
+end $$;
+
 -- Remove the rows of processes that have not been seen for an hour: they were killed. The longest lock is an hour and beats come twice in
 -- it at least, so one that is alive is seen; one that was frozen longer writes its row anew with its next sign of life. Waits for nobody.
 create function pillars.forget_workers() returns void
@@ -673,8 +780,8 @@ begin
     end loop;
 end $$;
 
--- What every worker and the leader do every few seconds, one at a time: rescue, expire, park what nobody knows, make the days ahead,
--- analyze what has grown, forget the processes that are gone.
+-- What every worker and the leader do every few seconds, one at a time: rescue, expire, park what nobody knows or what is paused by its name,
+-- make the days ahead, analyze what has grown, forget the processes that are gone.
 -- The advisory lock only saves work; each part re-checks what it locks.
 create function pillars.sweep(out swept boolean, out rescued integer, out failed integer, out cancelled integer, out expired integer,
                               out parked integer)
@@ -692,6 +799,7 @@ begin
     select freed.rescued, freed.failed, freed.cancelled into rescued, failed, cancelled from pillars.rescue() freed;
     expired := pillars.expire();
     parked := pillars.park_unknown();
+    perform pillars.park_paused(); -- uncounted: it is what somebody asked for
     perform pillars.forget_workers();
     perform pillars.analyze_grown(); -- last: what it notes of a table's size outlives a rollback, its statistics do not
 end $$;
@@ -805,9 +913,9 @@ begin
                      and noted.outcome in (was_noted.outcome, 'cancelled'));
 end $$;
 
--- Unfinished jobs by queue and state. Where the table is over 16 MB, as a sweep has counted them in the last two minutes, or in forty times as
+-- Unfinished jobs by queue, name and state; those of names that no process has defined together, as nobody says how many such there are. Where the table is over 16 MB, as a sweep has counted them in the last two minutes, or in forty times as
 -- long as that took; else, and where none has, as they are.
-create function pillars.unfinished() returns table (queue text, state text, jobs bigint, oldest_run_at timestamptz)
+create function pillars.unfinished() returns table (queue text, name text, state text, jobs bigint, oldest_run_at timestamptz)
 language sql stable
 begin atomic
 with known as materialized (
@@ -815,14 +923,15 @@ with known as materialized (
     where counted.part = 'jobs' and counted.counted_at > pillars.now() - greatest(interval '2 minutes', 40 * counted.took)
       and pg_relation_size('pillars.jobs') > 16777216
 )
-select figure.queue, figure.state, figure.jobs, figure.oldest_run_at
+select figure.queue, figure.name, figure.state, figure.jobs, figure.oldest_run_at
 from known
-cross join lateral jsonb_to_recordset(known.figures) figure (queue text, state text, jobs bigint, oldest_run_at timestamptz)
+cross join lateral jsonb_to_recordset(known.figures) figure (queue text, name text, state text, jobs bigint, oldest_run_at timestamptz)
 union all
-select job.queue, job.state, count(*), min(job.run_at)
+select job.queue, definition.name, job.state, count(*), min(job.run_at)
 from pillars.all_jobs job
+left join pillars.definitions definition on definition.name = job.name
 where job.finished_at is null and not exists (select from known)
-group by job.queue, job.state;
+group by job.queue, definition.name, job.state;
 end;
 
 -- Count one thing that takes long, for all who look: the unfinished jobs where they are many, at most a twentieth of the time; else a day of
@@ -847,9 +956,11 @@ begin
         insert into pillars.counts (part, figures, took)
         select 'jobs', coalesce(jsonb_agg(to_jsonb(counted)), '[]'), clock_timestamp() - began
         from (
-            select job.queue, job.state, count(*) as jobs, min(job.run_at) as oldest_run_at
-            from pillars.all_jobs job where job.finished_at is null
-            group by job.queue, job.state
+            select job.queue, definition.name, job.state, count(*) as jobs, min(job.run_at) as oldest_run_at
+            from pillars.all_jobs job
+            left join pillars.definitions definition on definition.name = job.name
+            where job.finished_at is null
+            group by job.queue, definition.name, job.state
         ) counted
         on conflict (part) do update set figures = excluded.figures, counted_at = excluded.counted_at, took = excluded.took;
         return next 'jobs';

@@ -2,7 +2,7 @@
 -- Rides jobs_waiting and the primary key of jobs; locks those jobs in job_id order, waiting for none.
 with queued as materialized (
     select job.job_id, job.waiting_for from pillars.jobs job
-    where job.parked and job.waiting_for <> 'definition' and job.waiting_for >= 'job ' and job.waiting_for < 'job!'
+    where job.parked and job.waiting_for >= 'job ' and job.waiting_for < 'job!'
 ), freed as materialized (
     select held.place from (
         select queued.job_id, queued.waiting_for from queued

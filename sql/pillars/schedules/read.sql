@@ -11,7 +11,7 @@ with swept as materialized (
 select pillars.now() as now,
        (select min(awake.next_run_at) from awake where awake.next_run_at > pillars.now()) as next_due_at,
        exists (select from pillars.jobs job
-               where job.parked and job.waiting_for <> 'definition' and job.waiting_for >= 'job ' and job.waiting_for < 'job!') as queued,
+               where job.parked and job.waiting_for >= 'job ' and job.waiting_for < 'job!') as queued,
        swept.swept, swept.rescued, swept.failed, swept.cancelled, swept.expired, swept.parked,
        due.name, due.every, due.crontab, due.timezone, due.catchup, due.catchup_window, due.next_run_at
 from (values (true)) turn

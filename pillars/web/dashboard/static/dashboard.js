@@ -146,7 +146,7 @@ function tickBetween(first, last) {
 
 // --- keys ---------------------------------------------------------------------------------------
 
-const PLACES = { o: "", j: "/jobs", q: "/queues", s: "/schedules", w: "/workers", a: "/audit" };
+const PLACES = { o: "", j: "/jobs", q: "/queues", n: "/names", s: "/schedules", w: "/workers", a: "/audit" };
 let going = 0;
 
 const KEYS = {
