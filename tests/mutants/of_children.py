@@ -53,7 +53,11 @@ CHILDREN_MUTANTS = [
         name="stubborn-children-outlive-a-drain",
         without="What does not heed the end of its worker is killed before its job is given back.",
         promise=Promise.STOPPED,
-        edits=edit("pillars/worker/crew.py", "            attempt.rest.kill()\n", "")
+        edits=edit(
+            "pillars/worker/crew.py",
+            "        for attempt in stubborn:\n            attempt.rest.kill()\n",
+            "        for attempt in stubborn:\n",
+        )
         + edit(NURSERY, "                child.signal(signal.SIGKILL)\n", "                pass\n")
         + edit(
             PLACE + "warding.py",

@@ -22,7 +22,9 @@ VIEWS = (
     "pillars.redacted_attempts",
     "pillars.redacted_schedules",
 )
-FUNCTIONS = ("pillars.enqueue", "pillars.cancel", "pillars.pause", "pillars.resume")
+FUNCTIONS = (
+    "pillars.enqueue", "pillars.cancel", "pillars.pause", "pillars.resume", "pillars.pause_name", "pillars.resume_name",
+)  # fmt: skip
 
 
 async def rows(db: str, sql: str, *args: object) -> list[list[str]]:

@@ -46,7 +46,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class JobName:
-    """A job's name, as its definition has it, and its unfinished jobs in whatever queue; `kind` is "async" or "thread"."""
+    """A job's name, as its definition has it, and its unfinished jobs in whatever queue; `kind` is "async", "thread" or "process"."""
 
     name: str
     kind: str
