@@ -73,6 +73,7 @@ class Event(StrEnum):
     SWEEP_RESCUED = "sweep.rescued"
     WEB_READY = "web.ready"
     WORKER_FENCED = "worker.fenced"
+    WORKER_FULL = "worker.full"
     WORKER_READY = "worker.ready"
 
 

@@ -67,6 +67,9 @@ def web(**flags: Any) -> int:
 
 @main.command()
 @click.option("--processes", metavar="N", help="How many processes to run, and keep running; 1.")
+@click.option(
+    "--max-memory", metavar="SIZE", help="Begin anew, between jobs, with more than this; none."
+)
 @worker_options
 @health_option
 @pillar_options

@@ -28,6 +28,7 @@ TOPICS = {
         "concurrency",
         "threads",
         "children",
+        "max_memory",
         "drain",
         "grace",
         "poll",

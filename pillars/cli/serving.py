@@ -111,7 +111,7 @@ def _health_port(command: str, settings: Settings) -> int | None:
 async def _serve(
     command: str, settings: Settings, found: Postgres, line: Inherited | None, *, reload: bool
 ) -> tuple[int, bool]:
-    """Run the pillars; returns the exit code, and whether to begin again with changed code."""
+    """Run the pillars; returns the exit code, and whether to begin again: with changed code, or with less memory."""
     began_at = time.time()
     await make_ready(settings, found)
     try:
@@ -135,7 +135,7 @@ async def _serve(
         changes = _Changes(processes[0], began_at)
         companions = _companions(command, processes, line) + ([changes.watch] if reload else [])
         code = await supervise(pillars, *companions, name=command, code_of=code_of)
-    return code, changes.seen and code == DONE
+    return code, (changes.seen or any(one.again for one in processes)) and code == DONE
 
 
 def _defined(roles: Sequence[Role], settings: Settings) -> Registry:
@@ -221,7 +221,7 @@ async def _until_mended(settings: Settings, error: PillarsError, began_at: float
 
 
 def _begin_again(environ: dict[str, str]) -> None:
-    """Become a new process with the changed code, under the same pid: whoever started us notices nothing."""
+    """Become a new process, under the same pid: whoever started us notices nothing."""
     sys.stdout.flush()
     sys.stderr.flush()
     command = _same_command()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pillars.durations import Duration, duration
 from pillars.errors import Discard, Outcome, Retry, Snooze, UsageError
 from pillars.jobs import options as checks
+from pillars.sizes import Size, size
 
 Ansi = Literal["strip", "keep"]
 
@@ -21,12 +22,8 @@ ANSI = ("strip", "keep")
 REUSE = 100  # jobs: what a library leaks in a job is little; an interpreter with the app takes most of a second to start
 MOST_REUSE = 1_000_000
 LEAST_MEMORY = 16_000_000  # bytes: below it no interpreter starts
-MOST_MEMORY = 2**50
 LEAST_CPU_TIME, MOST_CPU_TIME = timedelta(seconds=1), timedelta(days=365)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|\*", re.ASCII)
-SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]?i?B)", re.ASCII)
-DECIMAL, BINARY = 1000, 1024
-LETTERS = "kMGT"
 LONGEST_WORD = 100_000  # bytes; Linux takes 131,072
 
 Word = str | int | float
@@ -43,7 +40,7 @@ class Child:
     A Python process runs up to `reuse` jobs, one after another. Raises `UsageError` for what is out of range.
     """
 
-    memory: int | str | None = None
+    memory: Size | None = None
     cpu_time: Duration | None = None
     env: Iterable[str] = ()
     folder: str | Path | None = None
@@ -52,7 +49,7 @@ class Child:
 
     def __post_init__(self) -> None:
         if self.memory is not None:
-            _put(self, "memory", _size(self.memory))
+            _put(self, "memory", size(self.memory, what="memory", least=LEAST_MEMORY))
         if self.cpu_time is not None:
             _put(self, "cpu_time", _cpu_time(self.cpu_time))
         _put(self, "env", _variables(self.env))
@@ -150,21 +147,6 @@ def caller_of(depth: int) -> FrameType | None:
 
 def _put(child: Child, name: str, value: object) -> None:
     object.__setattr__(child, name, value)
-
-
-def _size(value: object) -> int:
-    """Bytes, from a number or a text such as "512MB" (of 1000) or "512MiB" (of 1024)."""
-    size = value
-    if isinstance(value, str):
-        found = SIZE.fullmatch(value.strip())
-        if found is None:
-            raise UsageError(
-                f'memory: expected bytes or a size such as "512MB", got {checks.shown(value)}'
-            )
-        unit = found[2].replace("K", "k").removesuffix("B")
-        base = BINARY if unit.endswith("i") else DECIMAL
-        size = round(float(found[1]) * base ** (LETTERS.index(unit[0]) + 1 if unit else 0))
-    return checks.checked_whole(size, "memory", LEAST_MEMORY, MOST_MEMORY)
 
 
 def _cpu_time(value: Duration) -> timedelta:

@@ -24,7 +24,7 @@ class Process:
 
     `stopping` is set when a signal asks for a drain; a pillar's `run()` then finishes and returns. `ended` is set once it has done
     all that it will do, which code of the user's may outlive that heeds no cancellation. `ready` is true while it serves or
-    claims. `listening` is true while the wake-up listener has proved itself, None where there is none. `beside` are the other
+    claims. `again` says that it is to begin anew once it has stopped. `listening` is true while the wake-up listener has proved itself, None where there is none. `beside` are the other
     pillars of `app all`: one process of the system, with one `stopping` and one `tally`.
     """
 
@@ -35,6 +35,7 @@ class Process:
     stopping: anyio.Event = field(default_factory=anyio.Event)
     ended: anyio.Event = field(default_factory=anyio.Event)
     ready: bool = False
+    again: bool = False
     listening: bool | None = None
     leads: bool = False
     tally: Tally = field(default_factory=Tally)

@@ -11,6 +11,7 @@ from pillars.durations import duration, words
 from pillars.errors import ConfigurationError, UsageError
 from pillars.settings.hosts import WRITES, attributes_of, hosts_of
 from pillars.settings.redaction import USUAL
+from pillars.sizes import size
 
 __all__ = [
     "Convert",
@@ -58,6 +59,18 @@ def whole(least: int, most: int) -> Convert:
         if type(number) is not int or not least <= number <= most:
             raise _expected(what, f"a whole number from {least} to {most}", value)
         return number
+
+    return convert
+
+
+def size_from(least: int) -> Convert:
+    """A size in bytes."""
+
+    def convert(value: object, what: str) -> int:
+        try:
+            return size(value, what=what, least=least)  # type: ignore[arg-type] # it refuses the rest
+        except UsageError as error:
+            raise ConfigurationError(str(error)) from None
 
     return convert
 

@@ -123,6 +123,7 @@ SPECS = (
     Spec("concurrency", whole(1, 10_000), _constant(values.CONCURRENCY)),
     Spec("threads", whole(0, 1000), _constant(values.THREADS)),
     Spec("children", whole(0, 1000), _constant(values.CHILDREN)),
+    Spec("max_memory", convert.size_from(values.LEAST_MEMORY), _NONE),
     Spec("drain", length(timedelta(0), _HOUR), _drain),
     Spec("grace", length(_MOMENT, _HOUR), _constant(values.GRACE)),
     Spec("lock", length(values.LEAST_LOCK, _HOUR), _constant(values.LOCK)),

@@ -52,6 +52,7 @@ LEAST_LOCK = timedelta(seconds=2)  # below it a garbage collection looks like a 
 SAFE_LOCK = timedelta(seconds=15)  # below it a database failover loses every lock
 LEAST_KEEP = timedelta(days=1)  # a transaction that began on a day may still write to it
 LONGEST_KEEP = timedelta(days=3650)  # a partition a day: each more makes every plan dearer
+LEAST_MEMORY = 64_000_000  # bytes: an idle worker with an app in it has about as much
 LEAST_TOKEN = 16  # characters: shorter ones can be guessed
 
 # Fractions of the lock's length: only the length is free, so their order always holds.
@@ -91,6 +92,8 @@ class Settings:
     concurrency: int
     threads: int
     children: int
+    max_memory: int | None
+    """Bytes that a worker may have before it begins anew, between jobs."""
     drain: timedelta
     grace: timedelta
     """How long a job's code may take to clean up once it was stopped, before what it awaits is cancelled too."""

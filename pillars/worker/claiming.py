@@ -52,6 +52,12 @@ class Claimer:
         self._poll = process.settings.poll.total_seconds()
         self._owes_recovery = False
         self._starved = False
+        self._closed = False
+
+    def close(self) -> None:
+        """Claim no more; `run` returns."""
+        self._closed = True
+        self._woken.set()
 
     def wake(self, queue: str | None = None) -> None:
         """There may be work (in `queue`): look now."""
@@ -89,7 +95,7 @@ class Claimer:
     async def run(self) -> None:
         """Claim until the process is asked to stop; what a last claim brings is the caller's to release."""
         outage = Outage("pillars.worker", during="claim")
-        while not self._process.stopping.is_set():
+        while not self._ends:
             self._woken.clear()
             try:
                 more = await self.claim_once()
@@ -104,6 +110,10 @@ class Claimer:
             with suppress(DatabaseTrouble):
                 await self._recover()
 
+    @property
+    def _ends(self) -> bool:
+        return self._closed or self._process.stopping.is_set()
+
     async def claim_once(self) -> bool:
         """Ask once for each kind with free slots; returns whether there may be more to take at once."""
         if self._owes_recovery:
@@ -111,7 +121,7 @@ class Claimer:
         self._starved = more = False
         for kind, names in self._names.items():
             free = self._slots.wanted(kind)
-            if names and free > 0 and not self._process.stopping.is_set():
+            if names and free > 0 and not self._ends:
                 more = await self._claim(kind, names, free) or more
             self._starved = self._starved or more or bool(names and free <= 0)
         return more

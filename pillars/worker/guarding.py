@@ -17,6 +17,7 @@ from pillars import log
 from pillars.service.process import FENCED, Process
 from pillars.service.running import leave
 from pillars.worker.attempts import Attempt
+from pillars.worker.children.memory import resident
 from pillars.worker.holdings import Holdings, JobKey, counted_clock
 
 BLOCKED = 1.0  # seconds without a turn of the loop that are worth a warning
@@ -34,6 +35,7 @@ class Guard:
         *,
         slots: int,
         on_distrusted: Callable[[Sequence[int]], None],
+        on_full: Callable[[int], None] = lambda _size: None,
         end: Callable[[int], None] = leave,
     ) -> None:
         self._process = process
@@ -41,6 +43,9 @@ class Guard:
         self._attempts = attempts
         self._slots = slots
         self._on_distrusted = on_distrusted
+        self._on_full = on_full
+        """Told once, with the bytes that this process has, when it has more than it may."""
+        self._full = False
         self._end = end
         self._main = asyncio.get_running_loop()
         self._main_thread = threading.get_ident()
@@ -63,6 +68,7 @@ class Guard:
             self.fence("the loop has not turned for too long", blocked_s=round(blocked, 1))
         elif self._all_overdue():
             self.fence("every slot is past its deadline")
+        self._check_memory()
         self._check_trust()
 
     def _blocked_for(self) -> float:
@@ -140,6 +146,15 @@ class Guard:
     def _all_overdue(self) -> bool:
         """Whether every slot is held by code that should have ended long ago."""
         return len(self._overdue(self._process.settings.loop_stuck)) >= self._slots
+
+    def _check_memory(self) -> None:
+        most = self._process.settings.max_memory
+        if most is None or self._full:
+            return
+        size = resident()
+        if size > most:
+            self._full = True
+            self._main.call_soon_threadsafe(self._on_full, size)
 
     def _check_trust(self) -> None:
         now = counted_clock()

@@ -1,7 +1,7 @@
 """`app worker`: claims jobs, runs them, writes what became of them, until it is asked to stop."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -84,6 +84,8 @@ class Worker:
         self._claiming = anyio.CancelScope()
         self._stubborn = False
         """Whether code goes on that was cancelled and given back."""
+        self._full = False
+        """Whether this process has more memory than it may."""
 
     async def run(self) -> None:
         """Serve until `process.stopping` is set, then drain."""
@@ -104,6 +106,8 @@ class Worker:
                 with self._claiming:
                     await self.claimer.run()
                 self.process.ready = False
+                if self._full:
+                    await self._run_dry()
                 await self._drain()
                 if self._stubborn:  # the task group will wait for it for ever
                     await self._part(heartbeat)
@@ -156,6 +160,7 @@ class Worker:
             self.crew.attempts,
             slots=max(self.slots.total, 1),
             on_distrusted=self._stop_distrusted,
+            on_full=self._has_grown,
         )
         return Heartbeat(self.process, self.holdings, guard, on_reply=self._replied)
 
@@ -181,7 +186,7 @@ class Worker:
             )
 
     def _rests(self, attempt: Attempt) -> None:
-        if self.process.stopping.is_set():
+        if self.process.stopping.is_set() or self._full:
             # Given back, its row pauses. Not at once: its code would be cancelled by itself.
             asyncio.get_running_loop().call_soon(attempt.stop_resting, Why.DRAIN)
         else:
@@ -215,6 +220,32 @@ class Worker:
     def _stop_distrusted(self, tokens: Sequence[int]) -> None:
         distrusted = set(tokens)
         self.crew.stop(Why.LOST, lambda claimed: claimed.lock_token in distrusted)
+
+    def _has_grown(self, size: int) -> None:
+        """Claim no more, and begin anew once what runs has ended."""
+        most = self.process.settings.max_memory or 0
+        log.get("pillars.worker").warning(
+            log.Event.WORKER_FULL, memory_mb=round(size / 1e6), most_mb=round(most / 1e6), running=len(self.running())
+        )  # fmt: skip
+        self._full = True
+        self.claimer.close()
+
+    async def _run_dry(self) -> None:
+        """Let jobs end, however long that takes, unless the worker is to stop; what is paused is given back, and stays paused."""
+        self.crew.give_back_waiting()
+        self.crew.stop_resting(Why.DRAIN)
+        async with anyio.create_task_group() as either:
+            either.start_soon(self._end_with, self.process.stopping.wait, either.cancel_scope)
+            await self.crew.until_idle()
+            either.cancel_scope.cancel()
+        if not self.process.stopping.is_set():
+            self.process.again = True
+            self.process.stopping.set()
+
+    @staticmethod
+    async def _end_with(wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+        await wait()
+        scope.cancel()
 
     async def _drain(self) -> None:
         """Let jobs finish, then cancel them, then give back what is left; the claim in flight has come back already.

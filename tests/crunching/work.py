@@ -153,6 +153,21 @@ def logs(ctx: Context) -> None:
     sys.stdout.write("printed\n")
 
 
+kept: list[bytearray] = []
+
+
+@job(name="crunch.grows")
+async def grows() -> int:
+    """Of the worker itself, which does not get it back."""
+    kept.append(bytearray(b"x" * 120_000_000))
+    return os.getpid()
+
+
+@job(name="crunch.here")
+async def here() -> int:
+    return os.getpid()
+
+
 echo = shell_job(["echo", "{word}"], name="shell.echo")
 exits = shell_job(
     ["sh", "-c", "echo not that way >&2; exit {code}"],
@@ -174,5 +189,5 @@ heeds = shell_job(
 
 ALL: list[Any] = [
     add, who, who_once, awaits, asks, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
-    descriptors, leaves, logs, echo, exits, answers, reads, pair, forks, missing, heeds,
+    descriptors, leaves, logs, grows, here, echo, exits, answers, reads, pair, forks, missing, heeds,
 ]  # fmt: skip

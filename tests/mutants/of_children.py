@@ -131,6 +131,19 @@ CHILDREN_MUTANTS = [
         tests=(CHILDREN + "test_its_environment_is_a_list",),
     ),
     Mutant(
+        name="full-workers-cut-jobs-off",
+        without="A worker that has grown too large lets what runs end.",
+        promise=Promise.COUNTED,
+        edits=edit(
+            "pillars/worker/pillar.py",
+            "            await self.crew.until_idle()\n            either.cancel_scope.cancel()\n",
+            "            either.cancel_scope.cancel()\n",
+        ),
+        tests=(
+            "tests/process/test_memory.py::test_what_runs_goes_on_to_its_end_and_what_comes_waits",
+        ),
+    ),
+    Mutant(
         name="floods-are-kept",
         without="Of what a process prints beyond its share no lines are made.",
         promise=Promise.UNHINDERED,

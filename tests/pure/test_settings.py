@@ -49,6 +49,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         "concurrency": 100,
         "threads": 8,
         "children": 2,
+        "max_memory": None,
         "drain": seconds(4),
         "grace": seconds(10),
         "lock": seconds(30),

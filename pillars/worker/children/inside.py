@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import IO, Any, cast
 from uuid import UUID
@@ -29,6 +28,7 @@ from pillars.settings import Settings, load, redaction
 from pillars.settings.redaction import masked, secrets_in
 from pillars.store.database import Database
 from pillars.worker.children.launch import FROM_WORKER, TO_WORKER
+from pillars.worker.children.memory import resident
 from pillars.worker.children.protocol import Answer, Order, answer_line, read_order
 from pillars.worker.completing import Completer
 from pillars.worker.judging import Raised, judged
@@ -248,7 +248,7 @@ class Inside:
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             return False  # a process, ended or not
         threads = sum(not thread.daemon for thread in threading.enumerate())
-        size = _resident()
+        size = resident()
         self._size, self._threads = self._size or size, self._threads or threads
         return threads <= self._threads and size <= self._size + GROWTH
 
@@ -267,13 +267,6 @@ def _ended_by_term(attempted: Attempted) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _resident() -> int:
-    """Bytes of memory that this process has, or has had at most where the system tells no more."""
-    with suppress(OSError, ValueError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _orders(descriptor: int) -> "queue.SimpleQueue[Order | None]":

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import UNSET, DecodeError, Raw, ValidationError
 
-from pillars import log
+from pillars import log, sizes
 from pillars.settings.redaction import masked, secrets_in
 from pillars.worker.attempts import Attempt
 from pillars.worker.children import memory
@@ -186,7 +186,7 @@ class Performance:
         """Where memory has run out, by how much it may have."""
         if self._child.bytes and raised.error.startswith("MemoryError"):
             return Raised(
-                f"{raised.error}: out of memory, of which it may have {memory.words(self._child.bytes)}",
+                f"{raised.error}: out of memory, of which it may have {sizes.shown(self._child.bytes)}",
                 raised.traceback, raised.wish, raised.wait,
             )  # fmt: skip
         return raised

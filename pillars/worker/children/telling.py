@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Sequence
 
+from pillars import sizes
 from pillars.codec import clean_text
 from pillars.errors import Outcome
 from pillars.jobs.children import Child, Command
@@ -47,7 +48,7 @@ def _named(code: int, child: Child, killed_for_memory: bool, lines: Sequence[str
     if code == -signal.SIGXCPU and child.cpu_seconds:
         return f"it has used up its {child.cpu_seconds} s of CPU time"
     if child.bytes and code and memory.said("\n".join(lines)):
-        return f"out of memory, of which it may have {memory.words(child.bytes)}"
+        return f"out of memory, of which it may have {sizes.shown(child.bytes)}"
     if code < 0:
         return f"killed by {_signal(-code)}"
     return f"exit code {code}"

@@ -1,0 +1,61 @@
+"""A worker that has more memory than it may: it ends nothing, and begins anew."""
+
+import signal
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from crunching import work
+
+from pillars import connect
+from process.pillar import App, ready_app, told
+from support import ask, until
+
+PROJECT = Path(__file__).parent.parent
+
+
+def worker(folder: Path, db: str, *words: str) -> AbstractAsyncContextManager[App]:
+    return ready_app(folder, db, "worker", *words, project=PROJECT, PILLARS_JOBS="crunching")
+
+
+async def test_a_worker_that_has_grown_begins_anew_under_its_process_id(
+    db: str, tmp_path: Path
+) -> None:
+    async with connect(db), worker(tmp_path, db, "--max-memory", "150MB") as app:
+        first = await (await work.grows.enqueue()).result(timeout="30s")
+        await until(lambda: len(told(app, "worker.ready")) == 2, within=30)
+        [full] = told(app, "worker.full")
+        assert (full["most_mb"], full["running"]) == (150, 0)
+        assert await (await work.here.enqueue()).result(timeout="30s") == first == app.process.pid
+        app.signal(signal.SIGTERM)
+        assert await app.ended() == 0
+        assert len(told(app, "worker.full")) == 1
+
+
+async def test_what_runs_goes_on_to_its_end_and_what_comes_waits(db: str, tmp_path: Path) -> None:
+    path = tmp_path / "steps"
+    async with connect(db), worker(tmp_path, db, "--max-memory", "150MB") as app:
+        long = await work.sleeps.enqueue(str(path))
+        await until(path.exists, within=30)
+        await work.grows.enqueue()
+        await until(lambda: bool(told(app, "worker.full")), within=30)
+        waits = await work.here.enqueue()
+        assert await long.state() == "running"
+        assert await waits.state() == "ready"
+        await long.cancel()
+        assert await waits.result(timeout="30s") == app.process.pid
+        assert await ask(db, "select max(crashes) from pillars.all_jobs") == 0
+        app.signal(signal.SIGTERM)
+        assert await app.ended() == 0
+
+
+async def test_one_that_is_to_stop_while_it_runs_dry_stops(db: str, tmp_path: Path) -> None:
+    path = tmp_path / "steps"
+    async with connect(db), worker(tmp_path, db, "--max-memory", "150MB", "--drain", "1s") as app:
+        long = await work.sleeps.enqueue(str(path))
+        await until(path.exists, within=30)
+        await work.grows.enqueue()
+        await until(lambda: bool(told(app, "worker.full")), within=30)
+        app.signal(signal.SIGTERM)
+        assert await app.ended() == 0
+        assert len(told(app, "worker.ready")) == 1
+        assert await long.state() == "scheduled"
