@@ -2,9 +2,11 @@
 
 import signal
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 from crunching import work
+from worker.test_children import later_than
 
 from pillars import connect
 from process.pillar import App, ready_app, told
@@ -33,12 +35,17 @@ async def test_a_worker_that_has_grown_begins_anew_under_its_process_id(
 
 async def test_what_runs_goes_on_to_its_end_and_what_comes_waits(db: str, tmp_path: Path) -> None:
     path = tmp_path / "steps"
-    async with connect(db), worker(tmp_path, db, "--max-memory", "150MB") as app:
+    words = ("--max-memory", "150MB", "--drain", "0s")
+    async with connect(db), worker(tmp_path, db, *words) as app:
         long = await work.sleeps.enqueue(str(path))
         await until(path.exists, within=30)
         await work.grows.enqueue()
         await until(lambda: bool(told(app, "worker.full")), within=30)
         waits = await work.here.enqueue()
+        for _ in range(2):
+            beaten = await ask(db, "select max(expires_at) from pillars.locks")
+            await until(partial(later_than, db, beaten), within=30)
+        assert len(told(app, "worker.ready")) == 1
         assert await long.state() == "running"
         assert await waits.state() == "ready"
         await long.cancel()

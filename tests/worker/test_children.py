@@ -45,7 +45,7 @@ async def is_in(handle: Handle[Any], state: str) -> bool:
 
 
 async def later_than(db: str, moment: object) -> bool:
-    return bool(await ask(db, "select expires_at > $1 from pillars.locks", moment))
+    return bool(await ask(db, "select max(expires_at) > $1 from pillars.locks", moment))
 
 
 def written(path: Path) -> list[int]:
