@@ -31,6 +31,7 @@ from pillars.store.rows.oversight import Defined, ProcessRow, Queue, Resumed, St
 from pillars.store.rows.people import Account, AccountRow, AuditRow, SessionRow, Tries
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
 from pillars.store.rows.server import Applied, Backend, Command, Invalid, Made, Now, Prune, Yes
+from pillars.store.rows.streams import JobEvent, Newest, Position
 from pillars.store.rows.testing import Leftover, Template
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Held",
     "Inserted",
     "Invalid",
+    "JobEvent",
     "JobRow",
     "Lane",
     "Leftover",
@@ -66,7 +68,9 @@ __all__ = [
     "Made",
     "Named",
     "NewJob",
+    "Newest",
     "Now",
+    "Position",
     "ProcessRow",
     "Prune",
     "PutBack",
