@@ -31,7 +31,7 @@ from pillars.store.rows.oversight import Defined, ProcessRow, Queue, Resumed, St
 from pillars.store.rows.people import Account, AccountRow, AuditRow, SessionRow, Tries
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
 from pillars.store.rows.server import Applied, Backend, Command, Invalid, Made, Now, Prune, Yes
-from pillars.store.rows.streams import JobEvent, Newest, Position
+from pillars.store.rows.streams import Bounds, Floor, JobEvent, Newest, Position, Standing
 from pillars.store.rows.testing import Leftover, Template
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "AuditRow",
     "Backend",
     "Beat",
+    "Bounds",
     "Circumstances",
     "ClaimRow",
     "Claimed",
@@ -56,6 +57,7 @@ __all__ = [
     "Enqueued",
     "Final",
     "FinishRow",
+    "Floor",
     "Glimpse",
     "Held",
     "Inserted",
@@ -77,6 +79,7 @@ __all__ = [
     "Queue",
     "Resumed",
     "SessionRow",
+    "Standing",
     "State",
     "Stats",
     "Stored",

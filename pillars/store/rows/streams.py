@@ -37,3 +37,30 @@ class Position:
 
     event_id: int
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The event of a job's before its newest ones."""
+
+    job_id: UUID
+    event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which events there may be: the oldest that is kept, the last id that was drawn; zero where there is none."""
+
+    oldest: int
+    drawn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a job stands."""
+
+    job_id: UUID
+    name: str
+    tags: list[str] | None
+    state: str
+    attempt: int
