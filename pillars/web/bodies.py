@@ -1,7 +1,7 @@
 """The body of an enqueue: JSON read strictly, so that what is stored is what was meant."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import anyio
 import msgspec
@@ -20,7 +20,10 @@ from pillars.web.shapes import NAMED
 PRIORITIES = {"minimum": options.LOWEST, "maximum": options.HIGHEST}
 ATTEMPTS = {"minimum": 1, "maximum": options.MOST_ATTEMPTS}
 TEXT = {"minLength": 1, "maxLength": options.LONGEST_TEXT}  # bytes, which a schema cannot say
+SMALL = 64 * 1024  # bytes
 PATIENCE = 30.0  # seconds for a body of 5 MB; slower, and it only holds a connection
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
 class Enqueue(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,8 +56,33 @@ class Enqueue(msgspec.Struct, forbid_unknown_fields=True):
     )
 
 
+class Grants(msgspec.Struct, forbid_unknown_fields=True):
+    """What a stream token is to open, a hundred topics at most, and for how long."""
+
+    job: Annotated[list[str], Meta(description="Jobs by their ids.")] = []
+    name: Annotated[
+        list[Annotated[str, Meta(extra_json_schema=NAMED)]],
+        Meta(description="All jobs of these definitions."),
+    ] = []
+    tag: Annotated[list[str], Meta(description="All jobs that bear one of these tags.")] = []
+    expires_in: Annotated[
+        str | float, Meta(description="A duration such as 90s, 15m, 1d, or seconds; 30d at most.")
+    ] = "1h"
+
+
 async def read(request: Request) -> Enqueue:
     """Read and check an enqueue's body; raises 408, 413 or 415 as `HTTPException`, else `UsageError`."""
+    said = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
+    return parse(await _of_json(request, most=MAX_PAYLOAD, said=said))
+
+
+async def read_small(request: Request, shape: type[Shape]) -> Shape:
+    """Read a body of a few KB; raises as `read`."""
+    content = await _of_json(request, most=SMALL, said=f"expected at most {SMALL:,} bytes")
+    return _decoded(content, shape)[0]
+
+
+async def _of_json(request: Request, *, most: int, said: str) -> bytes:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if (
         media != "application/json"
@@ -63,8 +91,7 @@ async def read(request: Request) -> Enqueue:
         raise HTTPException(
             415, "expected the header Content-Type: application/json, and no Content-Encoding"
         )
-    said = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
-    return parse(await received(request, most=MAX_PAYLOAD, said=said))
+    return await received(request, most=most, said=said)
 
 
 async def received(request: Request, *, most: int, said: str) -> bytes:
@@ -79,7 +106,14 @@ async def received(request: Request, *, most: int, said: str) -> bytes:
 
 
 def parse(content: bytes) -> Enqueue:
-    """The checked parameters; raises `UsageError`.
+    """The checked parameters; raises `UsageError`."""
+    body, whole = _decoded(content, Enqueue)
+    _check(body, whole)
+    return body
+
+
+def _decoded(content: bytes, shape: type[Shape]) -> tuple[Shape, dict[str, Any]]:
+    """A body in its shape, and whole; raises `UsageError`.
 
     Read twice: msgspec gives types and the payload's very text, the standard library tells of duplicate keys and of numbers
     that are none.
@@ -92,15 +126,14 @@ def parse(content: bytes) -> Enqueue:
         )  # so the payload, an object of arguments, is the first level
         if misfit is not None:
             raise PayloadError(f"{misfit.path.removeprefix('.') or 'the body'}: {misfit.reason}")
-        body = msgspec.json.decode(text, type=Enqueue)
+        body = msgspec.json.decode(text, type=shape)
     except UnicodeDecodeError:
         raise UsageError("the body: expected JSON in UTF-8") from None
     except RecursionError:
         raise UsageError(f"the body is nested over {checks.MAX_DEPTH} deep") from None
     except (ValueError, msgspec.MsgspecError) as error:
         raise UsageError(f"the body: {ascii(str(error)[:200])[1:-1]}") from None
-    _check(body, whole)
-    return body
+    return body, whole
 
 
 def new_job(body: Enqueue, defaults: Defaults | None) -> NewJob:

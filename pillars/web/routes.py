@@ -19,12 +19,16 @@ from pillars.web.api.jobs import Jobs
 from pillars.web.api.processes import Processes
 from pillars.web.api.queues import Queues
 from pillars.web.api.schedules import Schedules
-from pillars.web.bodies import Enqueue
+from pillars.web.bodies import Enqueue, Grants
 from pillars.web.dashboard import table as dashboard
 from pillars.web.dashboard.entrance import Entrance
 from pillars.web.gate import Gate
 from pillars.web.operations import Answer, Operation, Resource
 from pillars.web.queries import Filters, Strictness
+from pillars.web.streams import script
+from pillars.web.streams.asking import OfMany, OfOne
+from pillars.web.streams.endpoints import Streaming, Streams
+from pillars.web.streams.response import MEDIA
 from pillars.web.trail import Trail
 
 NO_JOBS: Mapping[str, Job[..., Any]] = MappingProxyType({})
@@ -51,6 +55,7 @@ def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
         is_open=[route for route, one in routes if one.is_open],
         ways_in=[route for route, one in routes if one.is_way_in],
         for_operators=[route for route, one in routes if one.is_for_operators],
+        streams=[route for route, one in routes if one.is_stream],
         entrance=entrance,
         show=show,
     )
@@ -68,6 +73,7 @@ def table(
     prefix, database = process.settings.prefix, process.database
     described: list[Resource] = [
         *_jobs(Jobs(database, jobs)),
+        *_streams(process),
         *_schedules(Schedules(database, jobs=f"{prefix}/api/jobs")),
         *_queues(Queues(database)),
         *_processes(Processes(database)),
@@ -139,6 +145,47 @@ def _jobs(jobs: Jobs) -> list[Resource]:
                 "resume_job", "Let a paused job go on.", jobs.resume, job, problems=(409,), action="job.resume"
             ),
         }),
+    ]  # fmt: skip
+
+
+def _streams(process: Process) -> list[Resource]:
+    streams = Streams(process)
+    told = {
+        200: Answer("Server-Sent Events, until all its jobs have ended.", str, media=MEDIA),
+        204: Answer("Its jobs have ended, and said nothing since: do not come back."),
+    }
+    made = {201: Answer("The token.", shapes.StreamToken)}
+    return [
+        Resource("/api/jobs/{job_id}/stream", "streams", {
+            "GET": Operation(
+                "follow_job", "Follow one job to its end.", Streaming(process, streams.job, OfOne), told,
+                problems=(400, 403), query=OfOne,
+            ),
+        }, is_stream=True),
+        Resource("/api/streams", "streams", {
+            "GET": Operation(
+                "follow", "Follow up to a hundred jobs, names and tags on one connection.",
+                Streaming(process, streams.many, OfMany), told, problems=(400, 403, 404), query=OfMany,
+            ),
+        }, is_stream=True),
+        Resource("/api/streams/tokens", "streams", {
+            "POST": Operation(
+                "make_stream_token", "Make a token that opens some streams for a while.", streams.grant, made,
+                problems=(400, 408, 409, 413, 415), body=Grants, action="stream.grant",
+            ),
+        }),
+        Resource("/api/tasks/{name:anything}", "streams", {
+            "GET": Operation(
+                "follow_task", "Follow the newest unfinished job of a name.", Streaming(process, streams.task, OfOne), told,
+                problems=(400, 403), query=OfOne,
+            ),
+        }, is_stream=True),
+        Resource("/api/pillars.js", "streams", {
+            "GET": Operation(
+                "read_script", "Serve the module by which pages follow jobs.", script.serve,
+                {200: Answer("An ES module.", str, media=script.MEDIA)},
+            ),
+        }, is_open=True),
     ]  # fmt: skip
 
 

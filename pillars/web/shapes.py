@@ -98,6 +98,13 @@ Process = shape(
 Processes = listing("Processes", Process, "The processes of the application, workers first.")
 
 
+class StreamToken(msgspec.Struct):
+    """A token that opens some streams, and until when."""
+
+    token: str
+    expires_at: Time
+
+
 class QueueCount(msgspec.Struct):
     """The jobs of one queue."""
 

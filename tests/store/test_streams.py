@@ -9,7 +9,7 @@ import pytest
 from pillars.errors import UnknownJob
 from pillars.store import job_events
 from pillars.store.database import Database
-from pillars.store.streams import Topics
+from pillars.store.streams import Topics, Turned, hub
 from saying import heard, ids, numbers, speaking, states
 from stepping import hand, put_one
 from support import ask, move_clock, tell, until
@@ -50,6 +50,29 @@ async def test_a_job_that_has_ended_is_told_whole(db: str, database: Database) -
             reached = stream.position
         async with database.streams.stream(Topics.of(jobs=speaker.job_ids), after=reached) as again:
             assert await again.is_exhausted()
+
+
+async def test_a_job_that_ends_with_its_words_unread_is_told_whole(
+    db: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "LIMIT", 10)
+    async with (
+        speaking(db) as speaker,
+        database.streams.stream(Topics.of(jobs=speaker.job_ids)) as stream,
+    ):
+        assert await stream.more(0) == []
+        real = database.streams._watch.look
+
+        async def look() -> list[Turned]:
+            """What is said and done while it is decided whether to look."""
+            await speaker.say(25)
+            await speaker.end()
+            monkeypatch.setattr(database.streams._watch, "look", real)
+            return await real()
+
+        monkeypatch.setattr(database.streams._watch, "look", look)
+        items = await heard(stream, 26)
+        assert (numbers(items), states(items)) == (list(range(1, 26)), ["completed"])
 
 
 async def test_nothing_is_missed_or_repeated_while_jobs_talk_and_streams_come_and_go(
@@ -98,9 +121,13 @@ async def test_what_is_said_while_the_past_is_read_comes_once(
                 return found
 
             monkeypatch.setattr(job_events, "of_jobs", read)
-            items = await heard(stream, 6)
+            items = await stream.more(1)
+            await speaker.say(1)
+            await database.streams.read_once()
+            items += await heard(stream, 8 - len(items))
             assert turns == 2
-            assert numbers(items + await heard(stream, 7 - len(items))) == list(range(1, 8))
+            assert numbers(items) == list(range(1, 9))
+            assert await stream.more(0) == []
 
 
 async def test_several_jobs_come_in_the_order_of_ids_and_resume_by_one_number(

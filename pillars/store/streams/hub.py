@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import anyio
@@ -16,6 +16,7 @@ from pillars.store.listener import Listener
 from pillars.store.pool import Address, Pool
 from pillars.store.rows import JobEvent, Standing
 from pillars.store.streams.items import Said, Turned
+from pillars.store.streams.past import LONG_AGO
 from pillars.store.streams.stream import Stream
 from pillars.store.streams.subscription import Subscription
 from pillars.store.streams.topics import Topics
@@ -55,7 +56,7 @@ class Streams:
         self._watch = Watch(runtime)
         self.position = 0
         """Up to which event all has been handed out."""
-        self._since: datetime | None = None
+        self._since = LONG_AGO
         self._read_at = self._look_at = self._find_at = self._prove_at = 0.0
         self._look_rest = FIRST_LOOK
 
@@ -136,7 +137,6 @@ class Streams:
 
     async def read_once(self) -> bool:
         """Read what was said since the last turn and hand it out; returns whether there may be more."""
-        assert self._since is not None  # noqa: S101 - set before the first turn
         events = await job_events.after(self._runtime, self.position, self._since, LIMIT)
         self._read_at = time.monotonic()
         if not events:

@@ -80,6 +80,10 @@ class Stream:
         """Whether every job has ended, and that was returned: nothing more will come."""
         return not self._unfinished and not self.topics.wide
 
+    def stop(self) -> None:
+        """Have a reader that waits go on: it is `over`."""
+        self._subscription.end()
+
     async def is_exhausted(self) -> bool:
         """Whether its jobs had ended when it was opened, and said nothing after the event that it begins after."""
         if self.topics.wide or any(one.state not in ENDED for one in self.standings):
