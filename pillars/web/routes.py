@@ -151,7 +151,9 @@ def _jobs(jobs: Jobs) -> list[Resource]:
 def _streams(process: Process) -> list[Resource]:
     streams = Streams(process)
     told = {
-        200: Answer("Server-Sent Events, until all its jobs have ended.", str, media=MEDIA),
+        200: Answer(
+            "Server-Sent Events, until all its jobs have ended.", shapes.StreamEvent, media=MEDIA
+        ),
         204: Answer("Its jobs have ended, and said nothing since: do not come back."),
     }
     made = {201: Answer("The token.", shapes.StreamToken)}

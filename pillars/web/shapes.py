@@ -98,6 +98,29 @@ Process = shape(
 Processes = listing("Processes", Process, "The processes of the application, workers first.")
 
 
+class StreamEvent(msgspec.Struct):
+    """One event of a stream, as the HTML standard has them."""
+
+    event: Literal[
+        "progress",
+        "log",
+        "output",
+        "metadata",
+        "state",
+        "result",
+        "cut",
+        "reset",
+        "end",
+        "slow",
+        "expired",
+    ]
+    data: Annotated[str, Meta(description="JSON.")]
+    id: (
+        Annotated[str, Meta(description="Of what a job said: come back with it as Last-Event-ID.")]
+        | UnsetType
+    ) = UNSET
+
+
 class StreamToken(msgspec.Struct):
     """A token that opens some streams, and until when."""
 
