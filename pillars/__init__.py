@@ -27,8 +27,14 @@ if TYPE_CHECKING:
     from pillars.jobs.context import Context as Context
     from pillars.jobs.definition import Job as Job, job as job
     from pillars.jobs.enqueuing import Call as Call, enqueue_many as enqueue_many
+    from pillars.jobs.following import (
+        Missed as Missed,
+        Said as Said,
+        StateChanged as StateChanged,
+    )
     from pillars.jobs.handle import Handle as Handle
     from pillars.jobs.shell import shell_job as shell_job
+    from pillars.jobs.stream_tokens import stream_token as stream_token
     from pillars.schedules import Schedule as Schedule, crontab as crontab, every as every
 
 from pillars.version import __version__ as __version__
@@ -49,12 +55,15 @@ HOMES = {
     "JobExpired": "pillars.errors",
     "JobFailed": "pillars.errors",
     "LockLost": "pillars.errors",
+    "Missed": "pillars.jobs.following",
     "NotConnected": "pillars.errors",
     "PayloadError": "pillars.errors",
     "PillarsError": "pillars.errors",
     "Retry": "pillars.errors",
+    "Said": "pillars.jobs.following",
     "Schedule": "pillars.schedules",
     "Snooze": "pillars.errors",
+    "StateChanged": "pillars.jobs.following",
     "UnknownJob": "pillars.errors",
     "UsageError": "pillars.errors",
     "connect": "pillars.jobs.connected",
@@ -64,6 +73,7 @@ HOMES = {
     "every": "pillars.schedules",
     "job": "pillars.jobs.definition",
     "shell_job": "pillars.jobs.shell",
+    "stream_token": "pillars.jobs.stream_tokens",
 }
 
 

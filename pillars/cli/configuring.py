@@ -36,7 +36,7 @@ TOPICS = {
     ),
     "locks": ("lock", "heartbeat"),
     "cron": ("crons",),
-    "history": ("keep_completed", "keep_failed"),
+    "history": ("keep_completed", "keep_failed", "keep_events"),
     "health": ("health_host", "health_port", "metrics"),
 }
 REST = "more"  # a setting that nobody has given a topic

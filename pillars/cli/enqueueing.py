@@ -53,18 +53,22 @@ def enqueue(
     """Enqueue one job and print its id; with `wait`, its result once it has ended."""
     with arguments():
         patience = following.patience_of(wait)
-        asked = Asked(
-            checked.checked_name(name, "job name"),
-            _payload(payload),
-            _texts(pairs),
-            _options(**said),
-        )
-        if both := sorted(asked.texts.keys() & asked.given.keys()):
-            raise UsageError(f'argument "{both[0]}" is given twice: by itself and in --payload')
-    return following.follow(partial(_enqueue, asked), patience=patience, as_json=as_json)
+        wanted = asked(name, pairs, payload=payload, **said)
+    return following.follow(partial(make, wanted), patience=patience, as_json=as_json)
 
 
-async def _enqueue(asked: Asked, opened: Opened) -> Made:
+def asked(name: str, pairs: Sequence[str], *, payload: str | None, **said: Any) -> Asked:
+    """What the command line says, read; raises `UsageError`."""
+    found = Asked(
+        checked.checked_name(name, "job name"), _payload(payload), _texts(pairs), _options(**said)
+    )
+    if both := sorted(found.texts.keys() & found.given.keys()):
+        raise UsageError(f'argument "{both[0]}" is given twice: by itself and in --payload')
+    return found
+
+
+async def make(asked: Asked, opened: Opened) -> Made:
+    """Store the job, and write down that it was."""
     pool = opened.database.pool
     job = await _new_job(asked, opened)
     stored = await enqueueing.enqueue(opened.database, job)

@@ -15,10 +15,34 @@ DESCRIBING = together(
     click.option("--tag", metavar="TAG", help="Only jobs with this tag."),
 )
 
+ENQUEUEING = together(
+    click.argument("name", metavar="NAME"),
+    click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]..."),
+    click.option(
+        "--payload", metavar="JSON|-|@FILE", help="All arguments as one JSON object; - reads stdin."
+    ),
+    click.option("--queue", metavar="QUEUE", help="Instead of the job's own."),
+    click.option("--priority", type=int, metavar="N", help="Higher runs first."),
+    click.option("--run-at", metavar="TIME", help="Not before, such as 2027-01-31T09:00+01:00."),
+    click.option(
+        "--run-in", metavar="TIME", help="Not before so much time has passed: 90s, 5m, 2h, 1d."
+    ),
+    click.option("--max-attempts", type=int, metavar="N", help="How many tries in all."),
+    click.option(
+        "--unique-key",
+        metavar="TEXT",
+        help="At most one unfinished job holds it; a second enqueue finds the first.",
+    ),
+    click.option("--context", metavar="TEXT", help="Why, for people."),
+)
+LINES = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, an object a line, as streams tell it."
+)
+
 
 @click.group()
 def jobs() -> None:
-    """Look at jobs, enqueue, retry, cancel, pause and resume them."""
+    """Look at jobs, follow them, enqueue, retry, cancel, pause and resume them."""
 
 
 @jobs.command("list")
@@ -66,24 +90,7 @@ def show(*, job_id: str, as_json: bool) -> int:
 
 
 @jobs.command(cls=AsWritten)
-@click.argument("name", metavar="NAME")
-@click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option(
-    "--payload", metavar="JSON|-|@FILE", help="All arguments as one JSON object; - reads stdin."
-)
-@click.option("--queue", metavar="QUEUE", help="Instead of the job's own.")
-@click.option("--priority", type=int, metavar="N", help="Higher runs first.")
-@click.option("--run-at", metavar="TIME", help="Not before, such as 2027-01-31T09:00+01:00.")
-@click.option(
-    "--run-in", metavar="TIME", help="Not before so much time has passed: 90s, 5m, 2h, 1d."
-)
-@click.option("--max-attempts", type=int, metavar="N", help="How many tries in all.")
-@click.option(
-    "--unique-key",
-    metavar="TEXT",
-    help="At most one unfinished job holds it; a second enqueue finds the first.",
-)
-@click.option("--context", metavar="TEXT", help="Why, for people.")
+@ENQUEUEING
 @WAIT
 @JSON
 @ending
@@ -102,6 +109,64 @@ def enqueue(*, name: str, pairs: tuple[str, ...], **said: Any) -> int:
     from pillars.cli import enqueueing
 
     return enqueueing.enqueue(name, pairs, **said)
+
+
+@jobs.command()
+@ENQUEUEING
+@LINES
+@ending
+def run(*, name: str, pairs: tuple[str, ...], **said: Any) -> int:
+    """Enqueue a job and follow it to its end: what it says, a bar of its progress, its result.
+
+    Ctrl-C ends the job and waits for its end; a second one leaves at once. Exit 0 if it completed, 1 if not, 130 after a Ctrl-C.
+
+    \b
+    Examples:
+      app jobs run jobs.export.xml order_id=42
+      app jobs run jobs.reports.digest --json | jq .
+    """
+    from pillars.cli import tailing
+
+    return tailing.run(name, pairs, **said)
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
+@LINES
+@ending
+def tail(*, job_id: str, follow: bool, as_json: bool) -> int:
+    """Print what a job has said: its log, its progress, what it put out; then how it stands.
+
+    \b
+    Examples:
+      app jobs tail 01890a5d-ac96-774b-bcce-b302099a8057 -f
+    """
+    from pillars.cli import tailing
+
+    return tailing.tail(job_id, follow=follow, as_json=as_json)
+
+
+@jobs.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option(
+    "--expires-in",
+    default="1h",
+    show_default=True,
+    metavar="TIME",
+    help="For how long; 30d at most.",
+)
+@ending
+def token(*, ids: tuple[str, ...], expires_in: str) -> int:
+    """Print a token that opens the streams of these jobs, and nothing else, for a while: for a browser.
+
+    \b
+    Examples:
+      app jobs token 01890a5d-ac96-774b-bcce-b302099a8057 --expires-in 15m
+    """
+    from pillars.cli import tailing
+
+    return tailing.token(ids, expires_in=expires_in)
 
 
 @jobs.command()

@@ -60,7 +60,12 @@ def rows(columns: Sequence[Column], cells: Sequence[Sequence[Cell]]) -> None:
 def tell(text: str) -> None:
     """A line for people, on stderr."""
     _never_fail(sys.stderr)
-    put(visible(masked(text)), err=True)
+    put(harmless(text), err=True)
+
+
+def harmless(text: str) -> str:
+    """A text that others had a part in, fit for a terminal and for eyes."""
+    return visible(masked(text))
 
 
 def coloured() -> bool:

@@ -1,5 +1,6 @@
 """A job that was enqueued, held by whoever enqueued it."""
 
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from uuid import UUID
@@ -9,6 +10,7 @@ import anyio
 from pillars.durations import Duration, duration, words
 from pillars.errors import JobCancelled, JobExpired, JobFailed, UnknownJob, UsageError
 from pillars.jobs.connected import current
+from pillars.jobs.following import Told, told
 from pillars.jobs.options import LONGEST_TAG, checked_text, shown
 from pillars.store import jobs as store
 from pillars.store.rows import Final
@@ -70,6 +72,16 @@ class Handle(Generic[R]):
         raise TimeoutError(
             f"{self._job.name} {self._id} has not ended within {words(wait or timedelta(0))}; it goes on, and can be asked again"
         )
+
+    def stream(self, *, after: int = 0) -> AsyncGenerator[Told, None]:
+        """What the job says and how it stands, as it comes: `async for told in handle.stream(): ...`, which ends after its final state.
+
+        Begins with all that is kept, or after the event of an earlier `Said.event_id`: then nothing is missed and nothing comes twice.
+        Yields `Said` and `StateChanged`, and `Missed` first where events after that one are not kept any more. All streams of a process
+        share one connection that listens. Once it has begun, trouble with the database is waited out. Raises, when it is iterated,
+        `UnknownJob` where no row is left of it, `NotConnected` and `DatabaseTrouble`.
+        """
+        return told(current(), self._id, after)
 
     async def cancel(self, *, by: str | None = None) -> bool:
         """End the job: at once where it is not running, else by asking its worker, wherever that runs.

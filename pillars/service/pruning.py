@@ -49,6 +49,7 @@ class Pruner:
                 session,
                 completed=settings.keep_completed,
                 failed=settings.keep_failed,
+                events=settings.keep_events,
                 left_out=blocked,
             ):
                 if await history.take(session, step):

@@ -132,6 +132,7 @@ SPECS = (
     Spec("poll_max", length(_MOMENT, _HOUR), _poll_max),
     Spec("keep_completed", _KEEP, _constant(values.KEEP_COMPLETED)),
     Spec("keep_failed", _KEEP, _constant(values.KEEP_FAILED)),
+    Spec("keep_events", _KEEP, _constant(values.KEEP_EVENTS)),
     Spec("token", convert.secret, _NONE, secret=True),
     Spec("view_token", convert.secret, _NONE, secret=True),
     Spec("metrics", convert.choice(("token", "open")), _constant(values.METRICS)),

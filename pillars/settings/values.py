@@ -37,6 +37,7 @@ KEEP_COMPLETED = timedelta(
     days=7
 )  # a weekend and its Monday; completed jobs are most of the history's bytes
 KEEP_FAILED = timedelta(days=30)  # a monthly job's failure is there when somebody asks
+KEEP_EVENTS = timedelta(days=7)  # as long as the completed jobs that said them
 METRICS = "token"  # "open" lets everybody read /metrics, for scrapers that send no token (fly.io)
 PREFIX = ""  # our routes stand at the root
 POOL = 10  # connections for jobs and web; Postgres's own limit is 100 for all processes
@@ -105,6 +106,8 @@ class Settings:
     """How long completed jobs stay in the history, in whole UTC days."""
     keep_failed: timedelta
     """How long failed, cancelled and expired jobs stay, and what is told of attempts."""
+    keep_events: timedelta
+    """How long it can be read what jobs have said."""
     token: str | None
     view_token: str | None
     metrics: Literal["token", "open"]

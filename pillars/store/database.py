@@ -21,6 +21,7 @@ from pillars.store.pool import (
 )
 from pillars.store.results import Results
 from pillars.store.route import Route
+from pillars.store.streams import Streams
 from pillars.store.wakeups import Wakeups
 
 APPLICATION_CONNECTIONS = 10
@@ -52,6 +53,7 @@ class Database:
         self.wakeups = Wakeups(self.pool)
         self.enqueues = Merger(partial(insert, self.pool, self.wakeups))
         self.results = Results(self.pool)
+        self.streams = Streams(self.runtime, self.pool, self.direct)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders = 0
 
@@ -102,6 +104,7 @@ class Database:
         try:
             with anyio.move_on_after(FAREWELL, shield=True):
                 await self.results.close()
+                await self.streams.close()
                 await self.enqueues.close()
                 await self.wakeups.close()
         finally:

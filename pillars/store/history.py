@@ -1,4 +1,4 @@
-"""Days of history, the partitions of finished jobs and attempts: made ahead, removed once they are old."""
+"""Days of history, the partitions of finished jobs, their attempts and what they said: made ahead, removed once they are old."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -42,10 +42,15 @@ async def connect_to_prune(address: Address) -> Session:
 
 
 async def next_prune(
-    session: Session, *, completed: timedelta, failed: timedelta, left_out: Collection[str] = ()
+    session: Session,
+    *,
+    completed: timedelta,
+    failed: timedelta,
+    events: timedelta,
+    left_out: Collection[str] = (),
 ) -> Prune | None:
     """The next step towards keeping days only for so long; None where nothing is left to do but in histories `left_out`."""
-    steps = await session.rows(NEXT_PRUNE, completed, failed, sorted(left_out))
+    steps = await session.rows(NEXT_PRUNE, completed, failed, events, sorted(left_out))
     return steps[0] if steps else None
 
 

@@ -80,7 +80,7 @@ async def _are_mixed(session: Session, other: Session) -> bool:
 
 
 class Listener:
-    """Hears that a queue has work, and what is told to this process alone.
+    """Hears what is told on a channel, that a queue has work where nothing else is said, and what is told to this process alone.
 
     A connection may look open and hear nothing (a pooler, a silent cut): `proved` is true only while a notification to itself has
     come back within `trust`. Heartbeats send these; without one in time it reconnects.
@@ -96,6 +96,7 @@ class Listener:
         on_wake: Callable[[str], None],
         on_told: Callable[[str], None],
         on_change: Callable[[bool, str], None],
+        channel: str = WAKE_CHANNEL,
     ) -> None:
         self._address = address
         self._pool = pool
@@ -104,6 +105,7 @@ class Listener:
         self._on_wake = on_wake
         self._on_told = on_told
         self._on_change = on_change
+        self._channel = channel
         self._proved_at = float("-inf")
         self._heard = asyncio.Event()
         self._told_up: bool | None = None
@@ -133,7 +135,7 @@ class Listener:
         """Connect, listen, prove it, and return when the connection has closed or gone deaf."""
         session = await self._address.connect()
         try:
-            await session.listen(WAKE_CHANNEL, self._woken)
+            await session.listen(self._channel, self._woken)
             await session.listen(own_channel(self._worker_id), self._told)
             await self._prove()
             self._tell(up=True)
@@ -143,9 +145,13 @@ class Listener:
             await session.close()
         self._lost(why)
 
+    async def prove(self) -> None:
+        """Send a proof: for who sends no heartbeats, which carry them."""
+        await self._pool.rows(PROVE, self._worker_id, PROOF)
+
     async def _prove(self) -> None:
         self._heard.clear()
-        await self._pool.rows(PROVE, self._worker_id, PROOF)
+        await self.prove()
         with anyio.move_on_after(FIRST_PROOF):
             await self._heard.wait()
             return

@@ -21,7 +21,10 @@ PRIORITIES = {"minimum": options.LOWEST, "maximum": options.HIGHEST}
 ATTEMPTS = {"minimum": 1, "maximum": options.MOST_ATTEMPTS}
 TEXT = {"minLength": 1, "maxLength": options.LONGEST_TEXT}  # bytes, which a schema cannot say
 TOO_LARGE = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
+SMALL = 64 * 1024  # bytes
 PATIENCE = 30.0  # seconds for a body of 5 MB; slower, and it only holds a connection
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
 class EnqueueNamed(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -59,13 +62,23 @@ class Enqueue(EnqueueNamed, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, Meta(description="Which definition.", extra_json_schema=NAMED)]
 
 
-Body = TypeVar("Body", bound=EnqueueNamed)
+class Grants(msgspec.Struct, forbid_unknown_fields=True):
+    """What a stream token is to open, a hundred topics at most, and for how long."""
+
+    job: Annotated[list[str], Meta(description="Jobs by their ids.")] = []
+    name: Annotated[
+        list[Annotated[str, Meta(extra_json_schema=NAMED)]],
+        Meta(description="All jobs of these definitions."),
+    ] = []
+    tag: Annotated[list[str], Meta(description="All jobs that bear one of these tags.")] = []
+    expires_in: Annotated[
+        str | float, Meta(description="A duration such as 90s, 15m, 1d, or seconds; 30d at most.")
+    ] = "1h"
 
 
 async def read(request: Request) -> Enqueue:
     """Read and check an enqueue's body; raises 408, 413 or 415 as `HTTPException`, else `UsageError`."""
-    _expect_json(request)
-    return parse(await received(request, most=MAX_PAYLOAD, said=TOO_LARGE))
+    return parse(await _of_json(request, most=MAX_PAYLOAD, said=TOO_LARGE))
 
 
 async def read_named(request: Request, name: str) -> Enqueue | None:
@@ -74,12 +87,23 @@ async def read_named(request: Request, name: str) -> Enqueue | None:
     if not content:
         return None
     _expect_json(request)
-    body, whole = _parsed(content, EnqueueNamed)
+    body, whole = _decoded(content, EnqueueNamed)
     if not whole:
         return None
     named = Enqueue(name=name, **{field: getattr(body, field) for field in body.__struct_fields__})
     _check(named, whole)
     return named
+
+
+async def read_small(request: Request, shape: type[Shape]) -> Shape:
+    """Read a body of a few KB; raises as `read`."""
+    content = await _of_json(request, most=SMALL, said=f"expected at most {SMALL:,} bytes")
+    return _decoded(content, shape)[0]
+
+
+async def _of_json(request: Request, *, most: int, said: str) -> bytes:
+    _expect_json(request)
+    return await received(request, most=most, said=said)
 
 
 def _expect_json(request: Request) -> None:
@@ -106,13 +130,13 @@ async def received(request: Request, *, most: int, said: str) -> bytes:
 
 def parse(content: bytes) -> Enqueue:
     """The checked parameters; raises `UsageError`."""
-    body, whole = _parsed(content, Enqueue)
+    body, whole = _decoded(content, Enqueue)
     _check(body, whole)
     return body
 
 
-def _parsed(content: bytes, kind: type[Body]) -> tuple[Body, dict[str, Any]]:
-    """The parameters, and all that was said; raises `UsageError`.
+def _decoded(content: bytes, shape: type[Shape]) -> tuple[Shape, dict[str, Any]]:
+    """A body in its shape, and whole; raises `UsageError`.
 
     Read twice: msgspec gives types and the payload's very text, the standard library tells of duplicate keys and of numbers
     that are none.
@@ -125,7 +149,7 @@ def _parsed(content: bytes, kind: type[Body]) -> tuple[Body, dict[str, Any]]:
         )  # so the payload, an object of arguments, is the first level
         if misfit is not None:
             raise PayloadError(f"{misfit.path.removeprefix('.') or 'the body'}: {misfit.reason}")
-        body = msgspec.json.decode(text, type=kind)
+        body = msgspec.json.decode(text, type=shape)
     except UnicodeDecodeError:
         raise UsageError("the body: expected JSON in UTF-8") from None
     except RecursionError:

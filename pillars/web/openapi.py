@@ -22,10 +22,12 @@ Operate a Three Pillars application: its jobs, schedules, queues and processes.
 Names in paths are percent-encoded, a slash as %2F or as it is. Whatever is refused or fails is answered with
 `application/problem+json`. HEAD answers wherever GET does. Where no token is set, only this machine is answered."""
 BEARER = """\
-Two scopes. `view`: PILLARS_VIEW_TOKEN, may GET. `operate`: PILLARS_TOKEN, may do everything. The health routes need none."""
+Two scopes. `view`: PILLARS_VIEW_TOKEN, may GET. `operate`: PILLARS_TOKEN, may do everything. The health routes need none. A stream
+token opens the streams that it was made for, and nothing else."""
 TAGS = {
     "jobs": "One row of work each, all its attempts.",
     "tasks": "The unfinished jobs of one name, for who knows no id.",
+    "streams": "What jobs say and how they stand, as it comes: Server-Sent Events.",
     "schedules": "Periodic rules.",
     "queues": "Lanes that workers claim from.",
     "names": "What code defines: each name of jobs, in whatever queue they are.",
@@ -36,7 +38,7 @@ TAGS = {
 PROBLEMS = {
     400: "Something in the request is not as expected; the detail names it.",
     401: "The token is missing or wrong, or none is set and the request does not come from this machine.",
-    403: "Who asks may only read, or a page of another site asked for this.",
+    403: "Who asks may only read, or follow other streams; or a page of another site asked for this.",
     404: "There is no such thing; of names, the detail says the nearest.",
     405: "The path has other methods; the header Allow names them.",
     408: "The body did not arrive in time.",
@@ -111,7 +113,8 @@ def _shapes(table: Sequence[Resource]) -> Iterator[Any]:
     yield Problem
     for one in table:
         for operation in one.operations.values():
-            yield from (answered.shape for answered in operation.answers.values())
+            answers = operation.answers.values()
+            yield from (one.shape for one in answers if one.shape is not None)
             if operation.body is not None:
                 yield operation.body
 
@@ -170,10 +173,9 @@ def _responses(
 
 
 def _answer(said: Answer, schemas: Schemas) -> dict[str, Any]:
-    described = {
-        "description": said.meaning,
-        "content": {said.media: {"schema": schemas.of(said.shape)}},
-    }
+    described: dict[str, Any] = {"description": said.meaning}
+    if said.shape is not None:
+        described["content"] = {said.media: {"schema": schemas.of(said.shape)}}
     if said.located:
         described["headers"] = {"Location": _header("The path of the job.")}
     return described

@@ -29,10 +29,10 @@ register_url_convertor("anything", Anything())
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a status means, and the type of what comes with it."""
+    """What a status means, and the type of what comes with it, if anything does."""
 
     meaning: str
-    shape: Any
+    shape: Any = None
     media: str = JSON
     located: bool = False
     """Whether the header Location names the job."""
@@ -67,6 +67,8 @@ class Resource:
     """Whether it needs no token."""
     is_way_in: bool = False
     """Whether it is for those who have yet to say who they are."""
+    is_stream: bool = False
+    """Whether a stream token may open it, which the handler looks into."""
     is_for_operators: bool = False
     """Whether those who only read may not even look."""
 

@@ -21,12 +21,16 @@ from pillars.web.api.processes import Processes
 from pillars.web.api.queues import Queues
 from pillars.web.api.schedules import Schedules
 from pillars.web.api.tasks import Tasks
-from pillars.web.bodies import Enqueue, EnqueueNamed
+from pillars.web.bodies import Enqueue, EnqueueNamed, Grants
 from pillars.web.dashboard import table as dashboard
 from pillars.web.dashboard.entrance import Entrance
 from pillars.web.gate import Gate
 from pillars.web.operations import Answer, Operation, Resource
 from pillars.web.queries import Filters, Strictness
+from pillars.web.streams import script
+from pillars.web.streams.asking import OfMany, OfOne
+from pillars.web.streams.endpoints import Streaming, Streams
+from pillars.web.streams.response import MEDIA
 from pillars.web.trail import Trail
 
 NO_JOBS: Mapping[str, Job[..., Any]] = MappingProxyType({})
@@ -53,6 +57,7 @@ def application(process: Process, *, jobs: Mapping[str, Job[..., Any]] = NO_JOBS
         is_open=[route for route, one in routes if one.is_open],
         ways_in=[route for route, one in routes if one.is_way_in],
         for_operators=[route for route, one in routes if one.is_for_operators],
+        streams=[route for route, one in routes if one.is_stream],
         entrance=entrance,
         show=show,
     )
@@ -71,7 +76,8 @@ def table(
     api = Jobs(database, jobs)
     described: list[Resource] = [
         *_jobs(api),
-        _tasks(Tasks(database, api, path=f"{prefix}/api/jobs")),
+        *_streams(process),
+        _tasks(process, Tasks(database, api, path=f"{prefix}/api/jobs")),
         *_schedules(Schedules(database, jobs=f"{prefix}/api/jobs")),
         *_queues(Queues(database)),
         *_names(Names(database)),
@@ -147,12 +153,57 @@ def _jobs(jobs: Jobs) -> list[Resource]:
     ]  # fmt: skip
 
 
-def _tasks(tasks: Tasks) -> Resource:
+def _followed() -> dict[int, Answer]:
+    return {
+        200: Answer(
+            "Server-Sent Events, until all its jobs have ended.", shapes.StreamEvent, media=MEDIA
+        ),
+        204: Answer("Its jobs have ended, and said nothing since: do not come back."),
+    }
+
+
+def _streams(process: Process) -> list[Resource]:
+    streams = Streams(process)
+    told = _followed()
+    made = {201: Answer("The token.", shapes.StreamToken)}
+    return [
+        Resource("/api/jobs/{job_id}/stream", "streams", {
+            "GET": Operation(
+                "follow_job", "Follow one job to its end.", Streaming(process, streams.job, OfOne), told,
+                problems=(400, 403), query=OfOne,
+            ),
+        }, is_stream=True),
+        Resource("/api/streams", "streams", {
+            "GET": Operation(
+                "follow", "Follow up to a hundred jobs, names and tags on one connection.",
+                Streaming(process, streams.many, OfMany), told, problems=(400, 403, 404), query=OfMany,
+            ),
+        }, is_stream=True),
+        Resource("/api/streams/tokens", "streams", {
+            "POST": Operation(
+                "make_stream_token", "Make a token that opens some streams for a while.", streams.grant, made,
+                problems=(400, 408, 409, 413, 415), body=Grants, action="stream.grant",
+            ),
+        }),
+        Resource("/api/pillars.js", "streams", {
+            "GET": Operation(
+                "read_script", "Serve the module by which pages follow jobs.", script.serve,
+                {200: Answer("An ES module.", str, media=script.MEDIA)},
+            ),
+        }, is_open=True),
+    ]  # fmt: skip
+
+
+def _tasks(process: Process, tasks: Tasks) -> Resource:
     turned = {
         201: Answer("The new job: none of this name was unfinished.", shapes.Job, located=True),
         200: Answer("The newest unfinished job, paused or resumed.", shapes.Job, located=True),
     }
     return Resource("/api/tasks/{name:anything}", "tasks", {
+        "GET": Operation(
+            "follow_task", "Follow the newest unfinished job of a name.", Streaming(process, Streams(process).task, OfOne), _followed(),
+            problems=(400, 403), query=OfOne,
+        ),
         "POST": Operation(
             "turn_task", "Enqueue a job where none of its name is unfinished, else pause the newest, or resume it.", tasks.turn,
             turned, problems=(400, 408, 409, 413, 415), body=EnqueueNamed, needs_body=False, action="job.enqueue",
@@ -162,7 +213,7 @@ def _tasks(tasks: Tasks) -> Resource:
             {202: Answer("How many were cancelled, asked to end, or had ended meanwhile.", shapes.Cancelled)},
             action="job.cancel",
         ),
-    })  # fmt: skip
+    }, is_stream=True)  # fmt: skip
 
 
 def _schedules(schedules: Schedules) -> list[Resource]:

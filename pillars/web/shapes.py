@@ -113,6 +113,36 @@ class Cancelled(msgspec.Struct):
     left: int
 
 
+class StreamEvent(msgspec.Struct):
+    """One event of a stream, as the HTML standard has them."""
+
+    event: Literal[
+        "progress",
+        "log",
+        "output",
+        "metadata",
+        "state",
+        "result",
+        "cut",
+        "reset",
+        "end",
+        "slow",
+        "expired",
+    ]
+    data: Annotated[str, Meta(description="JSON.")]
+    id: (
+        Annotated[str, Meta(description="Of what a job said: come back with it as Last-Event-ID.")]
+        | UnsetType
+    ) = UNSET
+
+
+class StreamToken(msgspec.Struct):
+    """A token that opens some streams, and until when."""
+
+    token: str
+    expires_at: Time
+
+
 class QueueCount(msgspec.Struct):
     """The jobs of one queue."""
 

@@ -37,7 +37,7 @@ begin
     for grown in
         select known.relname from pg_class known
         where known.relnamespace = 'pillars'::regnamespace
-          and known.relname in ('jobs', 'finished_completed_' || today, 'finished_ended_' || today, 'attempts_' || today)
+          and known.relname in ('jobs', 'finished_completed_' || today, 'finished_ended_' || today, 'attempts_' || today, 'job_events_' || today)
           and known.relpages::bigint * current_setting('block_size')::integer < 1048576
           and pg_relation_size(known.oid) >= 1048576
     loop
@@ -486,7 +486,7 @@ declare
     child text;
     made integer := 0;
 begin
-    foreach parent in array array['finished_completed', 'finished_ended', 'attempts'] loop
+    foreach parent in array array['finished_completed', 'finished_ended', 'attempts', 'job_events', 'job_messages'] loop
         for ahead in 0..3 loop
             day := today + ahead;
             child := parent || '_' || to_char(day, 'YYYYMMDD');
@@ -504,13 +504,14 @@ begin
     end loop;
     return made;
 end $$;
-CREATE FUNCTION pillars.next_prune(keep_completed interval, keep_failed interval, left_out text[], OUT history text, OUT removes boolean, OUT patient boolean, OUT statement text) RETURNS SETOF record
+CREATE FUNCTION pillars.next_prune(keep_completed interval, keep_failed interval, keep_events interval, left_out text[], OUT history text, OUT removes boolean, OUT patient boolean, OUT statement text) RETURNS SETOF record
     LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 with kept (history, first_kept) as (
     select kept.history, to_char(pillars.now() at time zone 'UTC' - greatest(kept.keep, interval '1 day'), 'YYYYMMDD')
-    from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed)) kept (history, keep)
+    from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed),
+                 ('job_events', keep_events), ('job_messages', keep_events)) kept (history, keep)
     where kept.history <> all (left_out)
 ), days as (
     -- A day ended before a moment exactly where its name sorts before that of the moment's own day.
@@ -726,7 +727,7 @@ CREATE FUNCTION pillars.remove_day(day text) RETURNS void
     SET lock_timeout TO '250ms'
     AS $_$
 declare
-    history text := substring(day from '^(finished_completed|finished_ended|attempts)_[0-9]{8}$');
+    history text := substring(day from '^(finished_completed|finished_ended|attempts|job_events|job_messages)_[0-9]{8}$');
     attached record;
 begin
     if history is null or right(day, 8) >= to_char(pillars.now() at time zone 'UTC' - interval '1 day', 'YYYYMMDD') then
@@ -1179,6 +1180,43 @@ CREATE TABLE pillars.finished_ended (
 )
 PARTITION BY RANGE (finished_at);
 COMMENT ON TABLE pillars.finished_ended IS 'Failed, cancelled and expired jobs, a partition a day.';
+CREATE SEQUENCE pillars.job_event_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+COMMENT ON SEQUENCE pillars.job_event_ids IS 'Ids of job_events, drawn under advisory lock 6.';
+CREATE TABLE pillars.job_events (
+    event_id bigint NOT NULL,
+    job_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    body jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT pillars.now() NOT NULL,
+    CONSTRAINT job_events_kind CHECK ((kind = ANY (ARRAY['progress'::text, 'log'::text, 'output'::text, 'metadata'::text])))
+)
+PARTITION BY RANGE (created_at);
+COMMENT ON TABLE pillars.job_events IS 'What running jobs say, a partition a day.';
+COMMENT ON COLUMN pillars.job_events.event_id IS 'Drawn and committed by one writer at a time: who has read up to one has missed none before it. Holes are no gaps.';
+COMMENT ON COLUMN pillars.job_events.kind IS 'progress and metadata, of which the newest counts; log, of its logger and its output streams; output, what it emits.';
+CREATE SEQUENCE pillars.job_message_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+COMMENT ON SEQUENCE pillars.job_message_ids IS 'Ids of job_messages.';
+CREATE TABLE pillars.job_messages (
+    message_id bigint DEFAULT nextval('pillars.job_message_ids'::regclass) NOT NULL,
+    job_id uuid NOT NULL,
+    body jsonb NOT NULL,
+    sent_by text,
+    sent_at timestamp with time zone DEFAULT pillars.now() NOT NULL
+)
+PARTITION BY RANGE (sent_at);
+COMMENT ON TABLE pillars.job_messages IS 'Messages to jobs that they have not taken yet, a partition a day.';
+COMMENT ON COLUMN pillars.job_messages.sent_by IS 'Who sent it, for people.';
 CREATE TABLE pillars.locks (
     lock_token bigint NOT NULL,
     locked_by uuid NOT NULL,
@@ -1409,6 +1447,10 @@ CREATE INDEX definitions_paused ON pillars.definitions USING btree (name) WHERE 
 CREATE INDEX finished_jobs_job_id ON ONLY pillars.finished_jobs USING btree (job_id);
 CREATE INDEX finished_completed_job_id_idx ON ONLY pillars.finished_completed USING btree (job_id);
 CREATE INDEX finished_ended_job_id_idx ON ONLY pillars.finished_ended USING btree (job_id);
+CREATE INDEX job_events_event_id ON ONLY pillars.job_events USING btree (event_id);
+CREATE INDEX job_events_job_id ON ONLY pillars.job_events USING btree (job_id, event_id);
+CREATE INDEX job_events_newest ON ONLY pillars.job_events USING btree (job_id, kind, event_id) WHERE (kind = ANY (ARRAY['progress'::text, 'metadata'::text]));
+CREATE INDEX job_messages_job_id ON ONLY pillars.job_messages USING btree (job_id, message_id);
 CREATE INDEX jobs_claim ON pillars.jobs USING btree (queue, priority DESC, run_at, job_id) WHERE (NOT parked);
 CREATE INDEX jobs_expiring ON pillars.jobs USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX jobs_parked_ids ON pillars.jobs USING btree (job_id) WHERE parked;

@@ -200,7 +200,9 @@ class Meddling:
         removed = 0
         try:
             await session.script(OLD_DAY.format(number=next(self._days)), timeout=PATIENCE)
-            while step := await history.next_prune(session, completed=MONTH, failed=MONTH):
+            while step := await history.next_prune(
+                session, completed=MONTH, failed=MONTH, events=MONTH
+            ):
                 if not await history.take(session, step):
                     break
                 removed += step.removes

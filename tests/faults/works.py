@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,6 +31,7 @@ from pillars.store import (
     claiming,
     diagnosis,
     health,
+    job_events,
     jobs,
     listing,
     migrate,
@@ -39,11 +40,13 @@ from pillars.store import (
     queues,
     redriving,
     schedules,
+    standings,
     stats,
     workers,
 )  # fmt: skip
 from pillars.store.claiming import Demand, Places
 from pillars.store.ids import new_id
+from pillars.store.job_events import Stretch
 from pillars.store.listing import Wanted
 from pillars.store.migrate import Migration
 from pillars.store.session import Executor, Session
@@ -58,6 +61,9 @@ OLD = "create table pillars.{0} (like pillars.finished_completed including all);
 LISTENER = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
 LEADER = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'pillars leader'"
 ALL = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'pillars%'"
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+OF_NOBODY = Stretch(NOBODY, after=0, up_to=9, made_at=LONG_AGO)
 
 Doing = Callable[[World], Awaitable[None]]
 
@@ -643,6 +649,19 @@ READS: dict[str, Callable[[Executor], Awaitable[object]]] = {
     "names/newest": lambda executor: names.newest(executor, "x"),
     "names/unfinished": _named_ids,
     "stats/look": stats.stats,
+    "jobs/standing": lambda executor: standings.standings(executor, [new_id()]),
+    "jobs/unfinished_of": lambda executor: standings.unfinished_of(executor, ["a"], [], limit=3),
+    "job_events/position": job_events.position,
+    "job_events/after": lambda executor: job_events.after(executor, 0, LONG_AGO, 3),
+    "job_events/of_job": lambda executor: job_events.of_job(executor, OF_NOBODY, 3),
+    "job_events/of_jobs": lambda executor: job_events.of_jobs(
+        executor, {NOBODY: 0}, up_to=9, made_since=LONG_AGO, limit=3
+    ),
+    "job_events/floors": lambda executor: job_events.floors(
+        executor, [NOBODY], made_since=LONG_AGO, wanted=3
+    ),
+    "job_events/bounds": job_events.bounds,
+    "job_events/newest": lambda executor: job_events.newest(executor, [NOBODY], LONG_AGO),
     "diagnosis/server": diagnosis.server,
     "diagnosis/identity": diagnosis.identity,
     "diagnosis/role": diagnosis.role,

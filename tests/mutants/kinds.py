@@ -22,6 +22,9 @@ class Promise(StrEnum):
     ENDED = "Whatever a job does, it ends; and an end that was asked for comes."
     UNHINDERED = "Nobody's open transaction, and no other's bad row, holds up the rest."
     WOKEN = "Work that is due is begun soon, also where a wake-up was lost."
+    TOLD = (
+        "Who follows a job misses nothing that it says, hears nothing twice, and holds up nobody."
+    )
     GUARDED = "The API answers only those it is meant for."
     TRACED = "Whatever people change leaves a row that says who did it."
     SECRET = "No secret is shown anywhere, and what is hidden still reaches the job."

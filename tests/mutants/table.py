@@ -13,11 +13,12 @@ from mutants.of_roles import ROLES
 from mutants.of_secrets import SECRETS
 from mutants.of_service import SERVICE
 from mutants.of_settling import SETTLING
+from mutants.of_streams import STREAMS
 from mutants.of_testing import TESTING
 from mutants.of_web import WEB
 from mutants.of_workers import WORKER
 
 MUTANTS: list[Mutant] = [
-    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *NAMED, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
+    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *NAMED, *SECRETS, *ROLES, *SERVICE, *SETTLING, *STREAMS, *TESTING,
     *WEB, *WORKER,
 ]  # fmt: skip

@@ -201,7 +201,7 @@ async def overhearing(db: str) -> AsyncIterator[list[str]]:
 
 
 def gets(stage: Stage) -> list[str]:
-    """The path of every GET route, with the names of things that hold secrets."""
+    """The path of every GET route but those of streams, with the names of things that hold secrets."""
     settings = load(environ=stage.environ, project=stage.project)
     process = Process("web", settings, Database(stage.db))
     stands_for = {
@@ -211,7 +211,7 @@ def gets(stage: Stage) -> list[str]:
     }
     paths = []
     for resource in routes.table(process, entrance=Entrance(process)):
-        if "GET" in resource.operations:
+        if "GET" in resource.operations and not resource.is_stream:
             [open_part] = [one for one in stands_for if one in resource.template] or [""]
             said = stands_for.get(open_part, [""])
             paths += [resource.template.replace(open_part or "?", one) for one in said]
@@ -235,6 +235,10 @@ async def test_no_page_answer_log_line_or_stored_error_shows_a_secret(
                 assert answer.status_code in {200, 303, 401}, path
                 assert answer.status_code != 401 or headers is not request, path
                 assert hits(f"{answer.headers} {answer.text}") == [], path
+        for name, job_id in stage.job_ids.items():
+            for path in (f"/api/jobs/{job_id}/stream", f"/api/streams?job={job_id}"):
+                assert hits(await begun(stage, path)) == [], name
+        assert "event: state" in await begun(stage, "/api/tasks/canary.waits")
         listed = await stage.web.get("/api/jobs")
         assert listed.text.count('"[redacted]"') >= 5, "it is these that were looked at"
         page = await stage.web.get("/dashboard/jobs")
@@ -262,6 +266,17 @@ async def test_no_page_answer_log_line_or_stored_error_shows_a_secret(
         if log_format == "json":
             assert told(stage.processes[1], "job.failed", job_name="canary.raises")
         assert hits(output) == []
+
+
+async def begun(stage: Stage, path: str) -> str:
+    """What a stream says up to how its job stands."""
+    said = ""
+    async with stage.web.stream("GET", path) as answer:
+        async for line in answer.aiter_lines():
+            said += f"{line}\n"
+            if said.endswith("\n\n") and "event: state" in said:
+                break
+    return said
 
 
 async def stored(stage: Stage) -> None:
@@ -293,6 +308,9 @@ async def stored(stage: Stage) -> None:
 RUNS: Mapping[str, tuple[str, ...]] = {
     "app jobs show": ("{raises}",),
     "app jobs enqueue": ("canary.gives", f"api_key={CANARIES['argument']}", "--wait=30s"),
+    "app jobs run": ("canary.gives", f"api_key={CANARIES['argument']}"),
+    "app jobs tail": ("{raises}", "-f"),
+    "app jobs token": ("{raises}",),
     "app jobs retry": ("{raises}",),
     "app jobs pause": ("{waits}",),
     "app jobs resume": ("{waits}",),

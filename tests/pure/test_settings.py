@@ -58,6 +58,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         "poll_max": seconds(30),
         "keep_completed": timedelta(days=7),
         "keep_failed": timedelta(days=30),
+        "keep_events": timedelta(days=7),
         "token": None,
         "view_token": None,
         "metrics": "token",

@@ -182,7 +182,11 @@ async def test_whoever_reads_an_old_day_keeps_it_and_holds_up_the_others_for_a_m
                 "select count(*) from pillars.finished_jobs where state = 'completed'"
             )
             step = await history.next_prune(
-                session, completed=7 * DAY, failed=30 * DAY, left_out=["attempts", "finished_ended"]
+                session,
+                completed=7 * DAY,
+                failed=30 * DAY,
+                events=7 * DAY,
+                left_out=["attempts", "finished_ended"],
             )
             assert step is not None
             assert not await history.take(session, step)

@@ -16,7 +16,7 @@ from support import tell
 
 NOT_PLANNED = ("session/", "ledger/hold_off_vacuum", "testing/")
 """What is no query, and what the tests of apps run."""
-GROWING = ("jobs", "locks", "attempts", "finished_")
+GROWING = ("jobs", "locks", "attempts", "finished_", "job_events")
 SHORT = {
     "jobs_waiting",
     "jobs_expiring",
@@ -79,10 +79,11 @@ async def know(db: str, what: str) -> None:
 
 
 def nodes(plan: Node, parent: str = "") -> Iterator[tuple[Node, str]]:
-    """Each node with the kind of the one above it."""
+    """Each node with the kind of the one above it; what merges the walks of several days in order is passed over."""
     yield plan, parent
+    kind = parent if plan["Node Type"] == "Merge Append" else plan["Node Type"]
     for below in plan.get("Plans", ()):
-        yield from nodes(below, plan["Node Type"])
+        yield from nodes(below, kind)
 
 
 def reads_it_all(node: Node, parent: str) -> bool:

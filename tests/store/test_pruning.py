@@ -67,7 +67,7 @@ async def ended(db: str, state: str = "completed") -> Any:
 
 async def prune(session: Session, *, completed: timedelta, failed: timedelta) -> Prune | None:
     """The next step, taken; None where there is none, or somebody is in the way."""
-    step = await history.next_prune(session, completed=completed, failed=failed)
+    step = await history.next_prune(session, completed=completed, failed=failed, events=failed)
     return step if step is not None and await history.take(session, step) else None
 
 
@@ -212,7 +212,9 @@ async def test_a_day_left_pending_holds_up_no_other_history(db: str, database: D
         await reader.ask("select count(*) from pillars.attempts")
         async with pruning_by_hand(db, "100ms") as session:
             others = ["finished_completed", "finished_ended"]
-            step = await history.next_prune(session, completed=WEEK, failed=MONTH, left_out=others)
+            step = await history.next_prune(
+                session, completed=WEEK, failed=MONTH, events=MONTH, left_out=others
+            )
             assert step is not None
             assert not await history.take(session, step)
     async with hand(db) as reporter, reporter.session.transaction():
@@ -418,12 +420,15 @@ async def test_trouble_with_the_database_is_told_once_and_lived_through(
     for name in ("FIRST_LEAST", "FIRST_MOST", "PAUSE"):
         monkeypatch.setattr(pruning, name, 0.01)
     await pass_days(db, 8)
-    await tell(db, "alter function pillars.next_prune(interval, interval, text[]) rename to away")
+    await tell(
+        db, "alter function pillars.next_prune(interval, interval, interval, text[]) rename to away"
+    )
     async with anyio.create_task_group() as group:
         group.start_soon(pruner_of(database).run)
         await until(lambda: "database.lost" in said(capsys))
         await tell(
-            db, "alter function pillars.away(interval, interval, text[]) rename to next_prune"
+            db,
+            "alter function pillars.away(interval, interval, interval, text[]) rename to next_prune",
         )
         after: list[str] = []
         await until(lambda: "history.pruned" in said_since(after, capsys))

@@ -13,7 +13,7 @@ from pillars.web import routes
 
 TOKEN, VIEW = "operate-0123456789", "view-0123456789abc"
 WAYS_IN = {"/dashboard/login", "/dashboard/logout"}
-OPEN = {*health.ROUTES, *WAYS_IN, "/dashboard/assets/{name}"}
+OPEN = {*health.ROUTES, *WAYS_IN, "/dashboard/assets/{name}", "/api/pillars.js"}
 FOR_OPERATORS = {"/dashboard/audit"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 

@@ -65,7 +65,7 @@ def test_every_route_stands_in_the_reference_as_it_is(process_with: Make) -> Non
 @pytest.mark.parametrize("page", ["fastapi", "django", "flask"])
 def test_a_frameworks_page_says_which_paths_are_ours(process_with: Make, page: str) -> None:
     ours = {
-        re.match(r"/api/\w+(\.json)?|/\w+", one.path)[0]  # type: ignore[index]
+        re.match(r"/api/\w+(\.\w+)?|/\w+", one.path)[0]  # type: ignore[index]
         for one in routes.table(process_with(), entrance=Entrance(process_with()))
     }
     text = (REFERENCE.parent / "howto" / f"{page}.md").read_text()

@@ -63,6 +63,10 @@ CHANGES = {
     "POST /api/jobs/{job_id}/pause": Change("job.pause", job="running", details={"outcome": "requested"}),
     "POST /api/jobs/{job_id}/resume": Change("job.resume", job="paused"),
     "POST /api/jobs/{job_id}/retry": Change("job.retry", job="failed"),
+    "POST /api/streams/tokens": Change(
+        "stream.grant", None, said={"json": {"job": ["JOB"], "tag": ["red"]}},
+        details={"job": ["JOB"], "tag": ["red"], "expires_at": "?"},
+    ),
     "POST /api/schedules/{name}/run": Change("schedule.run", "hourly", details=RAN),
     "POST /api/schedules/{name}/pause": Change("schedule.pause", "hourly"),
     "POST /api/schedules/{name}/resume": Change("schedule.resume", "hourly"),

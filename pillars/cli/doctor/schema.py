@@ -46,6 +46,8 @@ async def days(subject: Subject) -> Finding:
         "finished_completed": told.keep_completed + LATE,
         "finished_ended": told.keep_failed + LATE,
         "attempts": told.keep_failed + LATE,
+        "job_events": told.keep_events + LATE,
+        "job_messages": told.keep_events + LATE,
     }
     old = [
         f"{one.parent} goes back {one.oldest} days"

@@ -41,6 +41,7 @@ from pillars.store.rows.oversight import (
 from pillars.store.rows.people import Account, AccountRow, AuditRow, SessionRow, Tries
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
 from pillars.store.rows.server import Applied, Backend, Command, Invalid, Made, Now, Prune, Yes
+from pillars.store.rows.streams import Bounds, Floor, JobEvent, Newest, Position, Standing
 from pillars.store.rows.testing import Leftover, Template
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "AuditRow",
     "Backend",
     "Beat",
+    "Bounds",
     "Circumstances",
     "ClaimRow",
     "Claimed",
@@ -65,10 +67,12 @@ __all__ = [
     "Enqueued",
     "Final",
     "FinishRow",
+    "Floor",
     "Glimpse",
     "Held",
     "Inserted",
     "Invalid",
+    "JobEvent",
     "JobName",
     "JobRow",
     "Lane",
@@ -77,15 +81,18 @@ __all__ = [
     "Made",
     "Named",
     "NewJob",
+    "Newest",
     "NewestJob",
     "Now",
     "PausedName",
+    "Position",
     "ProcessRow",
     "Prune",
     "PutBack",
     "Queue",
     "Resumed",
     "SessionRow",
+    "Standing",
     "State",
     "Stats",
     "Stored",

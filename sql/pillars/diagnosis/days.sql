@@ -13,5 +13,5 @@ with today as (
 select parents.parent, coalesce(-(select min(days.day) from days where days.parent = parents.parent), 0) as oldest,
        (select min(ahead.day) - 1 from generate_series(0, 100) ahead (day)
         where not exists (select from days where days.parent = parents.parent and days.day = ahead.day)) as reaches
-from unnest(array['finished_completed', 'finished_ended', 'attempts']) parents (parent)
+from unnest(array['finished_completed', 'finished_ended', 'attempts', 'job_events', 'job_messages']) parents (parent)
 order by parents.parent

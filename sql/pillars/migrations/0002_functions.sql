@@ -411,7 +411,7 @@ declare
     child text;
     made integer := 0;
 begin
-    foreach parent in array array['finished_completed', 'finished_ended', 'attempts'] loop
+    foreach parent in array array['finished_completed', 'finished_ended', 'attempts', 'job_events', 'job_messages'] loop
         for ahead in 0..3 loop
             day := today + ahead;
             child := parent || '_' || to_char(day, 'YYYYMMDD');
@@ -437,7 +437,7 @@ end $$;
 create function pillars.remove_day(day text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '250ms' as $$
 declare
-    history text := substring(day from '^(finished_completed|finished_ended|attempts)_[0-9]{8}$');
+    history text := substring(day from '^(finished_completed|finished_ended|attempts|job_events|job_messages)_[0-9]{8}$');
     attached record;
 begin
     if history is null or right(day, 8) >= to_char(pillars.now() at time zone 'UTC' - interval '1 day', 'YYYYMMDD') then
@@ -464,13 +464,14 @@ end $$;
 -- again. Two who are told the same step do no harm: one of them is refused. Who does not own the history is told one step for all, a call of
 -- remove_day. Reads the catalog only.
 create function pillars.next_prune(
-    keep_completed interval, keep_failed interval, left_out text[],
+    keep_completed interval, keep_failed interval, keep_events interval, left_out text[],
     out history text, out removes boolean, out patient boolean, out statement text)
 returns setof record
 language sql stable set search_path = pg_catalog, pg_temp as $$
 with kept (history, first_kept) as (
     select kept.history, to_char(pillars.now() at time zone 'UTC' - greatest(kept.keep, interval '1 day'), 'YYYYMMDD')
-    from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed)) kept (history, keep)
+    from (values ('finished_completed', keep_completed), ('finished_ended', keep_failed), ('attempts', keep_failed),
+                 ('job_events', keep_events), ('job_messages', keep_events)) kept (history, keep)
     where kept.history <> all (left_out)
 ), days as (
     -- A day ended before a moment exactly where its name sorts before that of the moment's own day.
@@ -772,7 +773,7 @@ begin
     for grown in
         select known.relname from pg_class known
         where known.relnamespace = 'pillars'::regnamespace
-          and known.relname in ('jobs', 'finished_completed_' || today, 'finished_ended_' || today, 'attempts_' || today)
+          and known.relname in ('jobs', 'finished_completed_' || today, 'finished_ended_' || today, 'attempts_' || today, 'job_events_' || today)
           and known.relpages::bigint * current_setting('block_size')::integer < 1048576
           and pg_relation_size(known.oid) >= 1048576
     loop
