@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from pillars.errors import JobCancelled, JobFailed
 from pillars.testing.telling import Ran
-from pillars.worker.attempts import from_the_job_on
+from pillars.worker.telling import from_the_job_on
 
 
 def fell_short(complaint: str | None) -> None:

@@ -2,27 +2,34 @@
 
 import asyncio
 import concurrent.futures
+import threading
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from functools import partial
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 
 from pillars import backoff, log
-from pillars.codec import clean_text
 from pillars.durations import Duration, duration, words
-from pillars.errors import Discard, LockLost, PillarsError, Retry, Snooze, UsageError
+from pillars.errors import (
+    DatabaseTrouble,
+    Discard,
+    LockLost,
+    PillarsError,
+    Retry,
+    Snooze,
+    UsageError,
+)
 from pillars.jobs.context import Complete, Context
+from pillars.jobs.crossing import running_loop
 from pillars.jobs.definition import Job
 from pillars.settings.redaction import masked, secrets_in
 from pillars.store.rows import Claimed
+from pillars.worker.calling import in_a_thread
 from pillars.worker.holdings import JobKey
 from pillars.worker.outcomes import (
     Cancelled,
@@ -34,11 +41,16 @@ from pillars.worker.outcomes import (
     Snoozed,
 )
 from pillars.worker.rest import Rest
+from pillars.worker.telling import line, traceback_of
+from pillars.worker.voice import NOBODY, Collector, Voice
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 AFTER_DRAIN = timedelta(
     seconds=5
 )  # so that the next worker takes it, not this one's sibling that stops too
-LONGEST_TRACEBACK = 30  # frames
+MAKING = threading.Lock()  # of voices: two threads of a job may begin to speak at once
 UNTELLABLE = "it raised an exception that nothing can be told of"
 
 
@@ -58,8 +70,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_loop", "_on_rest", "_threads", "_timer",
-        "began_at", "claimed", "completed_inside", "job", "key", "rest", "stopped_at", "task", "why",
+        "_asked", "_asked_by", "_begun", "_collector", "_complete", "_grace", "_loop", "_on_rest", "_threads", "_timer", "_voice",
+        "began_at", "claimed", "completed_inside", "job", "key", "outcome", "rest", "stopped_at", "task", "why",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +83,7 @@ class Attempt:
         complete: Callable[["Attempt"], Complete],
         grace: float,
         on_rest: Callable[["Attempt"], None] = lambda _attempt: None,
+        collector: Collector = NOBODY,
     ) -> None:
         self.claimed = claimed
         self.job = job
@@ -97,6 +110,11 @@ class Attempt:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked = 0
         """How often the task was cancelled by us."""
+        self.outcome: Outcome | None = None
+        """How its code has ended, once it has."""
+        self._collector = collector
+        """Of what it says."""
+        self._voice: Voice | None = None
 
     @property
     def max_attempts(self) -> int:
@@ -125,6 +143,8 @@ class Attempt:
             return
         self._asked_by += (why,)
         self._note(why)
+        if why is Why.LOST and self._voice is not None:
+            self._voice.close()
         if self.job.kind == "async" or why is Why.DRAIN:
             self._cancel()
 
@@ -132,6 +152,30 @@ class Attempt:
         self.why = self.why or why
         self.stopped_at = self.stopped_at or time.monotonic()
         self.rest.end()
+
+    @property
+    def voice(self) -> Voice:
+        """What its code says things by, from any thread; made when it first does."""
+        if self._voice is None:
+            with MAKING:
+                if self._voice is None:
+                    self._voice = Voice(self.claimed, self._collector, hide=self._hide())
+        return self._voice
+
+    @property
+    def spoken(self) -> Voice | None:
+        """Its voice, where its code has made use of it."""
+        return self._voice
+
+    def heard_now(self) -> None:
+        """All that it has said so far is written, or will not be: for the job's own thread. On the loop nobody can wait for that."""
+        if self._voice is not None and self._loop is not None and running_loop() is not self._loop:
+            with suppress(concurrent.futures.CancelledError):  # the loop ends
+                asyncio.run_coroutine_threadsafe(self._voice.heard(), self._loop).result()
+
+    @property
+    def log(self) -> "FilteringBoundLogger":
+        return self.voice.logger
 
     @property
     def begun(self) -> bool:
@@ -207,9 +251,13 @@ class Attempt:
         self._loop = asyncio.get_running_loop()
         try:
             kwargs = self._arguments()
+            if self.claimed.again and self.job.context_parameter is not None:
+                await self._remember()
             if self.job.kind == "async":
                 return Completed(self._encoded(await self.job.function(**kwargs)))
-            return Completed(self._encoded(await self._in_a_thread(kwargs)))
+            return Completed(
+                self._encoded(await in_a_thread(self.job.function, kwargs, self._threads))
+            )
         except asyncio.CancelledError as error:
             return self._cancelled(error)
         except GeneratorExit:  # the coroutine itself is closed
@@ -255,18 +303,15 @@ class Attempt:
             kwargs[self.job.context_parameter] = self._context()
         return kwargs
 
-    async def _in_a_thread(self, kwargs: dict[str, Any]) -> Any:
-        returned, raised = await anyio.to_thread.run_sync(
-            partial(_called, self.job.function, kwargs),
-            limiter=self._threads,
-            abandon_on_cancel=True,
-        )
-        if raised is None:
-            return returned
+    async def _remember(self) -> None:
+        """Read what an earlier attempt has left as metadata, before code asks for it that cannot wait."""
         try:
-            raise raised
-        finally:
-            del raised  # its traceback has this frame
+            left = await self._collector.left(self.claimed)
+        except DatabaseTrouble as trouble:
+            self.voice.metadata.is_unread(trouble)
+        else:
+            if left is not None:
+                self.voice.metadata.begin_with(left)
 
     def _context(self) -> Context:
         claimed = self.claimed
@@ -279,9 +324,6 @@ class Attempt:
             context=claimed.context,
             tags=tuple(claimed.tags or ()),
             deadline=claimed.deadline_at,
-            log=log.get(claimed.name).bind(
-                job_id=str(claimed.job_id), job_name=claimed.name, attempt=claimed.attempt
-            ),
             _complete=self._complete(self),
             _control=self,
         )
@@ -312,7 +354,7 @@ class Attempt:
     def _judged(self, error: BaseException) -> Outcome:
         if isinstance(error, LockLost):
             return Released()
-        said = _line(error, self._hide())
+        said = line(error, self._hide())
         told = None if isinstance(error, PillarsError) else self._told(error)
         match error:
             case Discard():
@@ -325,7 +367,7 @@ class Attempt:
         return self._again(said, told, None)
 
     def _told(self, error: BaseException) -> str:
-        return _traceback(self.job, error, self._hide())
+        return traceback_of(self.job, error, self._hide())
 
     def _hide(self) -> Callable[[str], str]:
         return partial(masked, also=secrets_in(self.claimed.payload))
@@ -339,20 +381,10 @@ class Attempt:
     def _backoff(self) -> timedelta:
         def tell(trouble: Exception) -> None:
             log.get("pillars.worker").warning(
-                log.Event.BACKOFF_FAILED, job_name=self.claimed.name, error=_line(trouble)
+                log.Event.BACKOFF_FAILED, job_name=self.claimed.name, error=line(trouble)
             )
 
         return backoff.delay(self.job.rules.backoff, self.claimed.attempt, trouble=tell)
-
-
-def _called(
-    function: Callable[..., Any], kwargs: dict[str, Any]
-) -> tuple[Any, BaseException | None]:
-    """What a function returned or raised: raised across threads, a hostile exception would end whoever looks at it there."""
-    try:
-        return function(**kwargs), None
-    except BaseException as error:  # noqa: BLE001 - raised again in the attempt
-        return None, error
 
 
 def _asked(wait: Duration | None) -> timedelta | None:
@@ -361,37 +393,3 @@ def _asked(wait: Duration | None) -> timedelta | None:
         return None if wait is None else duration(wait)
     except UsageError:
         return None
-
-
-def _line(error: BaseException, hide: Callable[[str], str] = masked) -> str:
-    """The error in one storable line, without secrets; an exception's own text may be anything."""
-    try:
-        said = str.__str__(str(error))  # which may give a subclass, hostile in its turn
-    except BaseException:  # noqa: BLE001 - a hostile __str__ must not stop a job from failing
-        said = ""
-    named = (
-        said
-        if isinstance(error, PillarsError) and said
-        else f"{type(error).__name__}: {said}".rstrip(": ")
-    )
-    return clean_text(named, limit=2_000, hide=hide)
-
-
-def from_the_job_on(job: Job[..., Any], frames: TracebackType | None) -> TracebackType | None:
-    """A traceback without the frames of the runtime that called the job's code; all of it where that was never reached."""
-    code = getattr(job.function, "__code__", None)
-    frame = frames
-    while frame is not None and frame.tb_frame.f_code is not code:
-        frame = frame.tb_next
-    return frame or frames
-
-
-def _traceback(job: Job[..., Any], error: BaseException, hide: Callable[[str], str]) -> str:
-    try:
-        frames = from_the_job_on(job, error.__traceback__)
-        told = "".join(
-            traceback.format_exception(type(error), error, frames, limit=-LONGEST_TRACEBACK)
-        )
-    except BaseException:  # noqa: BLE001 - as above
-        told = type(error).__name__
-    return clean_text(told, hide=hide)

@@ -43,10 +43,8 @@ UNSTRUCK = {
     "roles/in_use": "of app migrate alone, which is struck in what it does",
     "roles/steps": "of app migrate --roles alone: each step is a transaction and safe to repeat",
     "job_events/after": "nobody runs it yet",
-    "job_events/newest": "nobody runs it yet",
     "job_events/of_job": "nobody runs it yet",
     "job_events/position": "nobody runs it yet",
-    "job_events/write": "nobody runs it yet",
 } | {
     name: "what the tests of apps run: no pillar does"
     for name in declared() if name.startswith("testing/")

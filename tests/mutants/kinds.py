@@ -22,6 +22,7 @@ class Promise(StrEnum):
     ENDED = "Whatever a job does, it ends; and an end that was asked for comes."
     UNHINDERED = "Nobody's open transaction, and no other's bad row, holds up the rest."
     WOKEN = "Work that is due is begun soon, also where a wake-up was lost."
+    HEARD = "What a running job says is written in its order, before its outcome, and read without a gap; what is said to it is heard."
     GUARDED = "The API answers only those it is meant for."
     TRACED = "Whatever people change leaves a row that says who did it."
     SECRET = "No secret is shown anywhere, and what is hidden still reaches the job."

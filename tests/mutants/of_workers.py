@@ -673,7 +673,7 @@ WORKER = [
         without="Failing cannot fail, whatever an exception says of itself.",
         promise=Promise.ENDED,
         edits=edit(
-            ATTEMPTS,
+            "pillars/worker/telling.py",
             "    except BaseException:  # noqa: BLE001 - a hostile __str__ must not stop a job from failing\n",
             "    except LookupError:\n",
         ),

@@ -8,6 +8,7 @@ from mutants.of_locks import LOCKS
 from mutants.of_login import LOGIN
 from mutants.of_migrations import MIGRATIONS
 from mutants.of_roles import ROLES
+from mutants.of_sayings import SAYINGS
 from mutants.of_secrets import SECRETS
 from mutants.of_service import SERVICE
 from mutants.of_settling import SETTLING
@@ -16,6 +17,6 @@ from mutants.of_web import WEB
 from mutants.of_workers import WORKER
 
 MUTANTS: list[Mutant] = [
-    *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
+    *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *SAYINGS, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
     *WEB, *WORKER,
 ]  # fmt: skip
