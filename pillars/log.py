@@ -12,11 +12,11 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import IO, TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
@@ -25,7 +25,7 @@ from pillars.settings.redaction import REDACTED, is_secret, masked
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
-__all__ = ["Event", "configure", "configure_later", "get", "redact"]
+__all__ = ["Event", "configure", "configure_later", "get", "redact", "telling"]
 
 
 class Event(StrEnum):
@@ -52,11 +52,11 @@ class Event(StrEnum):
     JOB_OVERDUE = "job.overdue"
     JOB_PARKED = "job.parked"
     JOB_PAUSED = "job.paused"
-    JOB_PRINTED = "job.printed"
     JOB_RELEASED = "job.released"
     JOB_RESUMED = "job.resumed"
     JOB_RETRIED = "job.retried"
     JOB_SNOOZED = "job.snoozed"
+    JOB_UNHEARD = "job.unheard"
     LISTENER_CONNECTED = "listener.connected"
     LISTENER_LOST = "listener.lost"
     LOOP_BLOCKED = "loop.blocked"
@@ -90,6 +90,51 @@ def get(name: str) -> "FilteringBoundLogger":
     logger = structlog.get_logger(name)
     _made.add(logger)
     return cast("FilteringBoundLogger", logger)
+
+
+Tell = Callable[[str, object, Mapping[str, Any]], None]
+"""Of a line that is logged: its level, its event, its fields."""
+
+
+def telling(name: str, tell: Tell, **bound: object) -> "FilteringBoundLogger":
+    """Make a logger whose lines `tell` hears, too: those that are not filtered out, without what is `bound`."""
+    import structlog
+
+    while _later:
+        _later.pop()()
+    configured = structlog.get_config()
+    heard = _Heard(configured["logger_factory"](name), tell, bound.keys())
+    made = structlog.wrap_logger(heard, wrapper_class=_telling(configured["wrapper_class"]))
+    return cast("FilteringBoundLogger", made.bind(**bound))
+
+
+class _Heard:
+    """A logger at the end of a chain, with who hears its lines."""
+
+    __slots__ = ("bound", "logger", "tell")
+
+    def __init__(self, logger: object, tell: Tell, bound: Collection[str]) -> None:
+        self.logger = logger
+        self.tell = tell
+        self.bound = bound
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.logger, name)
+
+
+@cache
+def _telling(wrapper: type) -> type:
+    """The kind of logger that is configured, its lines told as they are let through, before anybody's processors see them."""
+    import structlog
+
+    def proxied(self: Any, method: str, event: Any = None, **fields: Any) -> Any:
+        heard = self._logger
+        said = structlog.contextvars.get_contextvars() | dict(self._context) | fields
+        kept = {name: value for name, value in said.items() if name not in heard.bound}
+        heard.tell(method, event, _exception(None, method, kept))
+        return wrapper._proxy_to_logger(self, method, event, **fields)  # type: ignore[attr-defined]  # noqa: SLF001 - meant for such wrappers
+
+    return type("Telling", (wrapper,), {"_proxy_to_logger": proxied})
 
 
 def configure_later(*, level: str, format: str) -> None:  # noqa: A002

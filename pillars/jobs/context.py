@@ -1,17 +1,24 @@
 """What a running job knows of itself."""
 
-from collections.abc import Coroutine
+from collections.abc import AsyncIterable, Coroutine, Iterable, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from pillars.durations import Duration, duration
 from pillars.errors import UsageError
 from pillars.jobs.connected import connection
 from pillars.jobs.crossing import running_loop
+from pillars.jobs.options import checked_name
+from pillars.jobs.saying import MOST_OUTPUT, Progress, Tracked, Voice, encoded
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+T = TypeVar("T")
+
+EVERY = 0.1  # seconds: as often as progress is written
 
 
 class Complete(Protocol):
@@ -28,6 +35,12 @@ class Control(Protocol):
     @property
     def must_end(self) -> bool: ...
 
+    @property
+    def voice(self) -> Voice: ...
+
+    @property
+    def log(self) -> "FilteringBoundLogger": ...
+
     async def checkpoint(self) -> None: ...
 
     def checkpoint_now(self) -> None: ...
@@ -38,8 +51,7 @@ class Context:
     """What a running job knows of itself, injected into its parameter that is annotated with it.
 
     `attempt` is 1 on the first try, and of the last one it is `max_attempts`. `context` is why the job was enqueued, in its
-    enqueuer's words, or None. `deadline` is when this attempt will be cancelled, an aware datetime, or None. `log` is a structlog
-    logger of the job's name, with `job_id`, `job_name` and `attempt` bound.
+    enqueuer's words, or None. `deadline` is when this attempt will be cancelled, an aware datetime, or None.
     """
 
     job_id: str
@@ -50,9 +62,61 @@ class Context:
     context: str | None
     tags: tuple[str, ...]
     deadline: datetime | None
-    log: "FilteringBoundLogger"
     _complete: Complete
     _control: Control
+
+    @property
+    def log(self) -> "FilteringBoundLogger":
+        """A structlog logger of the job's name, with `job_id`, `job_name` and `attempt` bound.
+
+        Its lines go to the process's log, and are kept with the job: up to 10,000 of an attempt.
+        """
+        return self._control.log
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Say how far the job is: `ctx.progress(3, 10, "reading")`, on the loop and in threads alike.
+
+        `done` and `total` are finite and not below 0, in any unit; without a `total` nobody knows how much is left. Costs a
+        microsecond: ten times a second the newest is written, the others are nobody's. Raises `UsageError` for what is no number.
+        """
+        self._control.voice.watch(Progress(done, total, message))
+
+    def track(
+        self,
+        items: Iterable[T] | AsyncIterable[T],
+        total: float | None = None,
+        message: str | None = None,
+        *,
+        every: Duration = EVERY,
+    ) -> Tracked[T]:
+        """The items of an iterable, one by one, while the job's progress tells how many of them are done.
+
+        `for row in ctx.track(rows):`, and `async for` over what is asynchronous. `total` is `len(items)` where there is one. `every`
+        is the least time between two reports. Raises `UsageError` for a `total` that is no number.
+        """
+        seconds = duration(every, what="every").total_seconds()
+        return Tracked(items, self._control.voice, total=total, message=message, every=seconds)
+
+    def emit(self, name: str, data: object = None) -> None:
+        """Say an output that others may read while the job runs: `ctx.emit("page", {"number": 3})`, on the loop and in threads alike.
+
+        Kept in its order, and never dropped while the attempt has its lock: up to 10,000 of an attempt, each of at most 64 KiB.
+        Raises `UsageError` for a name that is none and for one too many, `PayloadError` where `data` is not JSON, and `LockLost`
+        where nothing of this attempt is written any more.
+        """
+        checked = checked_name(name, "ctx.emit: name")
+        written = encoded(data, what=f"ctx.emit({checked!r}): data", most=MOST_OUTPUT)
+        self._control.voice.emit(checked, written)
+
+    @property
+    def metadata(self) -> MutableMapping[str, Any]:
+        """A few facts beside the job: `ctx.metadata["url"] = url`, plain JSON of at most 16 KiB in all.
+
+        A later attempt begins with what the last one has left. Values come back as copies: what is changed in one is set again to
+        be kept. Setting raises `PayloadError` for what does not fit, and any use raises `DatabaseTrouble` where what an earlier attempt has
+        left could not be read.
+        """
+        return self._control.voice.metadata
 
     @property
     def cancelled(self) -> bool:

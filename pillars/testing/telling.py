@@ -54,12 +54,22 @@ class EnqueuedJob:
         return f"due in {words(timedelta(seconds=max(1, round(self.run_in.total_seconds()))))}"
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Something that an attempt said: `kind` is "progress", "log", "output" or "metadata", `body` its JSON as it is stored."""
+
+    kind: str
+    body: Any
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """One attempt that was made: of which job, and what became of it.
 
     `outcome` is "completed", with the `result` as its handle would give it; "failed", for good; "retried" or "snoozed", to run
-    again after `wait`; "cancelled"; or "released", where the lock was lost. `error` is the exception that its code raised.
+    again after `wait`; "cancelled"; or "released", where the lock was lost. `error` is the exception that its code raised. `said` is what
+    it has said by `ctx.log`, `ctx.emit`, `ctx.progress` and `ctx.metadata`, as far as it was written: of progress and metadata the newest at
+    each moment.
     """
 
     job: Job[..., Any] = field(repr=False)
@@ -69,6 +79,12 @@ class Ran:
     result: Any = None
     error: BaseException | None = None
     wait: timedelta | None = None
+    said: tuple[Said, ...] = field(default=(), repr=False)
+
+    @property
+    def outputs(self) -> list[tuple[str, Any]]:
+        """The names and data of what it has emitted, in its order."""
+        return [(one.body["name"], one.body["data"]) for one in self.said if one.kind == "output"]
 
     @property
     def name(self) -> str:

@@ -6,7 +6,8 @@ a drain, not what runs beside it.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,16 +16,18 @@ from uuid import UUID
 import anyio
 import anyio.abc
 
+from pillars.codec import from_json
 from pillars.errors import JobFailed
 from pillars.jobs.definition import Job
 from pillars.service.process import Process
 from pillars.settings import Settings
-from pillars.store import claiming, listing, settling
+from pillars.store import claiming, job_events as store, listing, settling
 from pillars.store.claiming import Demand, Places
 from pillars.store.database import Database
 from pillars.store.rows import Claimed, JobRow, Lane
+from pillars.store.session import Executor
 from pillars.store.settling import Returned
-from pillars.testing.telling import Ran
+from pillars.testing.telling import Ran, Said
 from pillars.worker.attempts import Attempt
 from pillars.worker.children.nursery import Nursery
 from pillars.worker.completing import Completer
@@ -39,6 +42,7 @@ from pillars.worker.outcomes import (
     Retried,
     Snoozed,
 )
+from pillars.worker.saying import Sayings
 
 LOOK = 0.01  # seconds between looks for what a running job awaits
 LONGEST_LOOK = 0.25  # seconds between tries to claim it
@@ -55,6 +59,21 @@ class WatchedAttempt(Attempt):
     def _failed(self, error: BaseException) -> Outcome:
         self.raised = error
         return super()._failed(error)
+
+
+class Hearing(Sayings):
+    """Writes what a job says as a worker does, and keeps it for the test."""
+
+    def __init__(self, executor: Executor, worker_id: UUID) -> None:
+        super().__init__(executor, worker_id)
+        self.written: list[store.Said] = []
+
+    async def write_until(self, over: anyio.CancelScope) -> None:
+        with over:
+            await self.run()
+
+    def _was_written(self, said: Sequence[store.Said]) -> None:
+        self.written += said
 
 
 class Hand:
@@ -144,6 +163,7 @@ class Hand:
         """A program runs in a process as anywhere; a function that would have its own runs here, where the test's patches are."""
         self._begun.add(claimed.job_id)
         job = self._jobs[claimed.name]
+        sayings = Hearing(self._database.runtime, self._process.worker_id)
         attempt = WatchedAttempt(
             claimed,
             job,
@@ -151,22 +171,28 @@ class Hand:
             complete=partial(Completer, self._process.worker_id),
             grace=self._process.settings.grace.total_seconds(),
             in_a_child=nursery.run if job.command else None,
+            collector=sayings,
         )
-        looking, running = anyio.CancelScope(), anyio.CancelScope()
+        looking, writing, running = (anyio.CancelScope() for _ in range(3))
         outcome: Outcome = (
             Released()
         )  # where what it awaited has failed unexpectedly, or cannot run
         self._running.append(running)
         async with anyio.create_task_group() as crew:
             crew.start_soon(self._look_for_awaited, crew, looking, running)
+            crew.start_soon(sayings.write_until, writing)
             with running:
                 attempt.heed_deadline()
                 outcome = await attempt.run()
+            if attempt.spoken is not None:
+                await attempt.spoken.heard()
+                attempt.spoken.close()
             looking.cancel()
+            writing.cancel()
         self._running.remove(running)
         await self._settle(attempt, outcome)
         self._begun.discard(claimed.job_id)
-        ran = await self._told(attempt, outcome)
+        ran = replace(await self._told(attempt, outcome), said=tuple(map(_said, sayings.written)))
         self.ran.append(ran)
         return ran
 
@@ -248,6 +274,10 @@ class Hand:
             if ended is None or ended.state == "completed":
                 outcome = Completed(None if ended is None else ended.result)
         return _ran(attempt, outcome)
+
+
+def _said(said: store.Said) -> Said:
+    return Said(said.kind, from_json(said.body))
 
 
 def _is_noted(_wait: timedelta) -> None:

@@ -2,23 +2,26 @@
 
 import asyncio
 import concurrent.futures
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 
 from pillars import backoff, log
 from pillars.durations import words
+from pillars.errors import DatabaseTrouble
 from pillars.jobs.context import Complete, Context
+from pillars.jobs.crossing import running_loop
 from pillars.jobs.definition import Job
 from pillars.settings.redaction import masked, secrets_in
 from pillars.store.rows import Claimed
+from pillars.worker.calling import in_a_thread
 from pillars.worker.holdings import JobKey
 from pillars.worker.judging import Raised, frames_of, judged, one_line
 from pillars.worker.outcomes import (
@@ -31,13 +34,16 @@ from pillars.worker.outcomes import (
     Snoozed,
 )
 from pillars.worker.rest import Rest
+from pillars.worker.voice import NOBODY, Collector, Voice
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 AFTER_DRAIN = timedelta(
     seconds=5
 )  # so that the next worker takes it, not this one's sibling that stops too
-
-
 GRACE_OF_THE_LOST = 2.0  # seconds; 4 s after its locks can no longer be trusted the process ends
+MAKING = threading.Lock()  # of voices: two threads of a job may begin to speak at once
 
 
 class Why(Enum):
@@ -60,8 +66,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asked", "_asked_by", "_begun", "_complete", "_grace", "_in_a_child", "_loop", "_on_rest", "_threads", "_timer",
-        "began_at", "claimed", "completed_inside", "job", "key", "rest", "stopped_at", "task", "why",
+        "_asked", "_asked_by", "_begun", "_collector", "_complete", "_grace", "_in_a_child", "_loop", "_on_rest", "_threads", "_timer", "_voice",
+        "began_at", "claimed", "completed_inside", "job", "key", "outcome", "rest", "stopped_at", "task", "why",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +80,7 @@ class Attempt:
         grace: float,
         on_rest: Callable[["Attempt"], None] = lambda _attempt: None,
         in_a_child: "InAChild | None" = None,
+        collector: Collector = NOBODY,
     ) -> None:
         self.claimed = claimed
         self.job = job
@@ -101,6 +108,11 @@ class Attempt:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked = 0
         """How often the task was cancelled by us."""
+        self.outcome: Outcome | None = None
+        """How its code has ended, once it has."""
+        self._collector = collector
+        """Of what it says."""
+        self._voice: Voice | None = None
 
     @property
     def max_attempts(self) -> int:
@@ -129,6 +141,8 @@ class Attempt:
             return
         self._asked_by += (why,)
         self._note(why)
+        if why is Why.LOST and self._voice is not None:
+            self._voice.close()
         if self.job.kind != "thread" or why is Why.DRAIN:
             self._cancel()
 
@@ -136,6 +150,30 @@ class Attempt:
         self.why = self.why or why
         self.stopped_at = self.stopped_at or time.monotonic()
         self.rest.end()
+
+    @property
+    def voice(self) -> Voice:
+        """What its code says things by, from any thread; made when it first does."""
+        if self._voice is None:
+            with MAKING:
+                if self._voice is None:
+                    self._voice = Voice(self.claimed, self._collector, hide=self._hide())
+        return self._voice
+
+    @property
+    def spoken(self) -> Voice | None:
+        """Its voice, where its code has made use of it."""
+        return self._voice
+
+    def heard_now(self) -> None:
+        """All that it has said so far is written, or will not be: for the job's own thread. On the loop nobody can wait for that."""
+        if self._voice is not None and self._loop is not None and running_loop() is not self._loop:
+            with suppress(concurrent.futures.CancelledError):  # the loop ends
+                asyncio.run_coroutine_threadsafe(self._voice.heard(), self._loop).result()
+
+    @property
+    def log(self) -> "FilteringBoundLogger":
+        return self.voice.logger
 
     @property
     def begun(self) -> bool:
@@ -210,12 +248,16 @@ class Attempt:
         self.task, self._begun = self.task or asyncio.current_task(), True
         self._loop = asyncio.get_running_loop()
         try:
+            if self.claimed.again and self.job.context_parameter is not None:
+                await self._remember()
             if self._in_a_child is not None and self.job.kind == "process":
                 return self._of_child(await self._in_a_child(self))
             kwargs = self._arguments()
             if self.job.awaited:
                 return Completed(self._encoded(await self.job.function(**kwargs)))
-            return Completed(self._encoded(await self._in_a_thread(kwargs)))
+            return Completed(
+                self._encoded(await in_a_thread(self.job.function, kwargs, self._threads))
+            )
         except asyncio.CancelledError as error:
             return self._cancelled(error)
         except GeneratorExit:  # the coroutine itself is closed
@@ -265,18 +307,15 @@ class Attempt:
             kwargs[self.job.context_parameter] = self._context()
         return kwargs
 
-    async def _in_a_thread(self, kwargs: dict[str, Any]) -> Any:
-        returned, raised = await anyio.to_thread.run_sync(
-            partial(_called, self.job.function, kwargs),
-            limiter=self._threads,
-            abandon_on_cancel=True,
-        )
-        if raised is None:
-            return returned
+    async def _remember(self) -> None:
+        """Read what an earlier attempt has left as metadata, before code asks for it that cannot wait."""
         try:
-            raise raised
-        finally:
-            del raised  # its traceback has this frame
+            left = await self._collector.left(self.claimed)
+        except DatabaseTrouble as trouble:
+            self.voice.metadata.is_unread(trouble)
+        else:
+            if left is not None:
+                self.voice.metadata.begin_with(left)
 
     def _context(self) -> Context:
         claimed = self.claimed
@@ -289,9 +328,6 @@ class Attempt:
             context=claimed.context,
             tags=tuple(claimed.tags or ()),
             deadline=claimed.deadline_at,
-            log=log.get(claimed.name).bind(
-                job_id=str(claimed.job_id), job_name=claimed.name, attempt=claimed.attempt
-            ),
             _complete=self._complete(self),
             _control=self,
         )
@@ -350,13 +386,3 @@ class Attempt:
             )
 
         return backoff.delay(self.job.rules.backoff, self.claimed.attempt, trouble=tell)
-
-
-def _called(
-    function: Callable[..., Any], kwargs: dict[str, Any]
-) -> tuple[Any, BaseException | None]:
-    """What a function returned or raised: raised across threads, a hostile exception would end whoever looks at it there."""
-    try:
-        return function(**kwargs), None
-    except BaseException as error:  # noqa: BLE001 - raised again in the attempt
-        return None, error

@@ -20,12 +20,22 @@ PATIENCE = timedelta(seconds=5)  # with whoever holds the job's row; our caller 
 PAUSE = 0.05  # seconds between two looks
 
 
+class Heard(Protocol):
+    """Whoever has said things that are to be written first."""
+
+    async def heard(self) -> None: ...
+
+
 class Ending(Protocol):
     """An attempt that may end itself."""
 
     job: Job[..., Any]
     key: JobKey
     completed_inside: bool
+
+    @property
+    def spoken(self) -> Heard | None: ...
+    def heard_now(self) -> None: ...
 
 
 class Completer:
@@ -44,6 +54,8 @@ class Completer:
 
     async def _complete(self, ended: Ended, connection: Any) -> None:
         borrowed = borrow(connection, otherwise="call ctx.complete_now(...), without await")
+        if self._attempt.spoken is not None:
+            await self._attempt.spoken.heard()  # from the commit on nothing of it is written
         latest = time.monotonic() + PATIENCE.total_seconds()
         answer = await settling.complete(borrowed, self._worker_id, ended)
         while not self._is_done(answer, latest):
@@ -53,6 +65,7 @@ class Completer:
     def now(self, result: object, connection: Any, /) -> None:
         ended = self._ended(result)
         borrowed = borrow_now(connection, otherwise="write await ctx.complete(...)")
+        self._attempt.heard_now()
         latest = time.monotonic() + PATIENCE.total_seconds()
         answer = settling.complete_now(borrowed, self._worker_id, ended)
         while not self._is_done(answer, latest):

@@ -19,7 +19,9 @@ from pillars.worker.completing import Completer
 from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.holdings import Holdings, counted_clock
 from pillars.worker.outcomes import Outcome, Released
+from pillars.worker.saying import Sayings
 from pillars.worker.slots import Slots
+from pillars.worker.voice import Voice
 
 LONGEST_WAIT = 1.0  # seconds that a job claimed ahead is kept from other workers
 
@@ -35,6 +37,7 @@ class Crew:
         holdings: Holdings,
         finisher: Finisher,
         *,
+        sayings: Sayings,
         on_freed: Callable[[], None],
         on_rest: Callable[[Attempt], None],
         in_a_child: InAChild | None = None,
@@ -44,6 +47,7 @@ class Crew:
         self._slots = slots
         self._holdings = holdings
         self._finisher = finisher
+        self._sayings = sayings
         self._on_freed = on_freed
         self._on_rest = on_rest
         self._in_a_child = in_a_child
@@ -139,12 +143,14 @@ class Crew:
 
     def abandon(self) -> bool:
         """Give back what does not heed its cancellation; returns whether there was any, whose code then goes on."""
-        stubborn = self.attempts()
+        left = self.attempts()
         self._attempts.clear()
-        for attempt in stubborn:
+        for attempt in left:
             attempt.rest.kill()
-            self._finisher.take(Settling.of(attempt, Released(AFTER_DRAIN)))
-        return bool(stubborn)
+            if attempt.spoken is not None:
+                attempt.spoken.close()
+            self._finisher.take(Settling.of(attempt, attempt.outcome or Released(AFTER_DRAIN)))
+        return any(attempt.outcome is None for attempt in left)
 
     def running(self) -> list[UUID]:
         """The ids of the jobs whose code runs."""
@@ -154,7 +160,7 @@ class Crew:
         job = self._jobs[claimed.name]
         attempt = Attempt(
             claimed, job, threads=self._threads, complete=self._complete, grace=self._grace,
-            on_rest=self._on_rest, in_a_child=self._in_a_child,
+            on_rest=self._on_rest, in_a_child=self._in_a_child, collector=self._sayings,
         )  # fmt: skip
         self._attempts[attempt] = None
         self._slots.take(job.kind, claimed.queue)
@@ -192,6 +198,18 @@ class Crew:
                 raise
             return attempt.cancelled_itself(error)
 
+    async def _hear(self, voice: Voice) -> None:
+        """See that what it said is written before its outcome is: whoever reads that the job has ended is to find it all."""
+        while True:
+            try:
+                await voice.heard()
+            except asyncio.CancelledError:  # as in `_hand_over`
+                if self._ending:
+                    raise
+            else:
+                voice.close()
+                return
+
     async def _hand_over(self, settling: Settling) -> None:
         """Hand it to a finisher that has no room yet: once it has some, or where the wait is cancelled, at once."""
         try:
@@ -203,8 +221,10 @@ class Crew:
 
     async def _attempt(self, attempt: Attempt) -> None:
         try:
-            outcome = await self._outcome(attempt)
+            attempt.outcome = outcome = await self._outcome(attempt)
             self._holdings.ended(attempt.key)
+            if attempt.spoken is not None:
+                await self._hear(attempt.spoken)
             if attempt in self._attempts:
                 del self._attempts[attempt]
                 settling = Settling.of(attempt, outcome)

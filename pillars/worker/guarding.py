@@ -115,17 +115,21 @@ class Guard:
     def _main_frame(self) -> FrameType | None:
         return sys._current_frames().get(self._main_thread)  # noqa: SLF001 - its documented use
 
+    def _running(self) -> list[Attempt]:
+        """Those whose code has not ended."""
+        return [one for one in self._attempts() if one.outcome is None]
+
     def _overdue(self, limit: timedelta) -> list[Attempt]:
         """The attempts whose code runs on although their deadline passed longer ago than `limit`."""
         now = time.monotonic()
         seconds = limit.total_seconds()
-        return [one for one in self._attempts() if (one.overdue_by(now) or 0.0) > seconds]
+        return [one for one in self._running() if (one.overdue_by(now) or 0.0) > seconds]
 
     def _should_have_ended(self) -> list[Attempt]:
         """The attempts whose code runs on although it was stopped, or its deadline has passed, long enough ago to have cleaned up."""
         settings = self._process.settings
         latest = time.monotonic() - settings.grace.total_seconds()
-        stopped = [one for one in self._attempts() if one.stopped_at and one.stopped_at < latest]
+        stopped = [one for one in self._running() if one.stopped_at and one.stopped_at < latest]
         return [*self._overdue(settings.fence_grace), *stopped]
 
     def _tell_overdue(self) -> None:

@@ -27,6 +27,7 @@ from pillars.worker.guarding import Guard
 from pillars.worker.heartbeat import Heartbeat
 from pillars.worker.holdings import Holdings
 from pillars.worker.pausing import Pauses
+from pillars.worker.saying import Sayings
 from pillars.worker.slots import Slots
 from pillars.worker.sweeping import Sweeper
 
@@ -63,9 +64,10 @@ class Worker:
             on_put_back=self.claimer.look_in,
         )
         self.nursery = Nursery(process)
+        self.sayings = Sayings(process.database.runtime, process.worker_id)
         self.crew = Crew(
-            process, jobs, self.slots, self.holdings, self.finisher, on_freed=self.claimer.freed,
-            on_rest=self._rests, in_a_child=self.nursery.run,
+            process, jobs, self.slots, self.holdings, self.finisher, sayings=self.sayings,
+            on_freed=self.claimer.freed, on_rest=self._rests, in_a_child=self.nursery.run,
         )  # fmt: skip
         self.pauses = Pauses(process)
         self.sweeper = Sweeper(process)
@@ -96,6 +98,7 @@ class Worker:
             async with anyio.create_task_group() as parts:
                 parts.start_soon(self.crew.run, name="crew")
                 parts.start_soon(self.finisher.run, name="finisher")
+                parts.start_soon(self.sayings.run, name="sayings")
                 parts.start_soon(self.listener.run, name="listener")
                 parts.start_soon(self.pauses.run, name="pauses")
                 parts.start_soon(self.sweeper.run, name="sweeper")

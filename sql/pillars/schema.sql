@@ -1180,13 +1180,6 @@ CREATE TABLE pillars.finished_ended (
 )
 PARTITION BY RANGE (finished_at);
 COMMENT ON TABLE pillars.finished_ended IS 'Failed, cancelled and expired jobs, a partition a day.';
-CREATE SEQUENCE pillars.job_event_ids
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-COMMENT ON SEQUENCE pillars.job_event_ids IS 'Ids of job_events, drawn under advisory lock 6.';
 CREATE TABLE pillars.job_events (
     event_id bigint NOT NULL,
     job_id uuid NOT NULL,
@@ -1200,15 +1193,16 @@ PARTITION BY RANGE (created_at);
 COMMENT ON TABLE pillars.job_events IS 'What running jobs say, a partition a day.';
 COMMENT ON COLUMN pillars.job_events.event_id IS 'Drawn and committed by one writer at a time: who has read up to one has missed none before it. Holes are no gaps.';
 COMMENT ON COLUMN pillars.job_events.kind IS 'progress and metadata, of which the newest counts; log, of its logger and its output streams; output, what it emits.';
-CREATE SEQUENCE pillars.job_message_ids
+CREATE SEQUENCE pillars.job_event_ids
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
-COMMENT ON SEQUENCE pillars.job_message_ids IS 'Ids of job_messages.';
+ALTER SEQUENCE pillars.job_event_ids OWNED BY pillars.job_events.event_id;
+COMMENT ON SEQUENCE pillars.job_event_ids IS 'Ids of job_events, drawn under advisory lock 6.';
 CREATE TABLE pillars.job_messages (
-    message_id bigint DEFAULT nextval('pillars.job_message_ids'::regclass) NOT NULL,
+    message_id bigint NOT NULL,
     job_id uuid NOT NULL,
     body jsonb NOT NULL,
     sent_by text,
@@ -1217,6 +1211,14 @@ CREATE TABLE pillars.job_messages (
 PARTITION BY RANGE (sent_at);
 COMMENT ON TABLE pillars.job_messages IS 'Messages to jobs that they have not taken yet, a partition a day.';
 COMMENT ON COLUMN pillars.job_messages.sent_by IS 'Who sent it, for people.';
+CREATE SEQUENCE pillars.job_message_ids
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE pillars.job_message_ids OWNED BY pillars.job_messages.message_id;
+COMMENT ON SEQUENCE pillars.job_message_ids IS 'Ids of job_messages.';
 CREATE TABLE pillars.locks (
     lock_token bigint NOT NULL,
     locked_by uuid NOT NULL,
@@ -1416,6 +1418,7 @@ WITH (fillfactor='50');
 COMMENT ON TABLE pillars.workers IS 'One row a process, for people and health; nothing about jobs is decided by it.';
 ALTER TABLE ONLY pillars.finished_jobs ATTACH PARTITION pillars.finished_completed FOR VALUES IN ('completed');
 ALTER TABLE ONLY pillars.finished_jobs ATTACH PARTITION pillars.finished_ended FOR VALUES IN ('failed', 'cancelled', 'expired');
+ALTER TABLE ONLY pillars.job_messages ALTER COLUMN message_id SET DEFAULT nextval('pillars.job_message_ids'::regclass);
 ALTER TABLE ONLY pillars.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (name);
 ALTER TABLE ONLY pillars.audit

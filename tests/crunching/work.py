@@ -153,6 +153,32 @@ def logs(ctx: Context) -> None:
     sys.stdout.write("printed\n")
 
 
+@job(name="crunch.says", process=True)
+def says(ctx: Context) -> None:
+    ctx.metadata["place"] = "here"
+    for number in ctx.track(range(5), message="counting"):
+        ctx.emit("number", {"number": number})
+    ctx.log.info("crunch.said", count=5)
+    sys.stdout.write("to stdout\n")
+    sys.stderr.write("to stderr\n")
+
+
+@job(name="crunch.remembers", process=True, max_attempts=2)
+async def remembers(ctx: Context) -> dict[str, Any]:
+    if ctx.attempt == 1:
+        ctx.metadata["page"] = 3
+        raise Retry("once more", after=0)
+    return dict(ctx.metadata)
+
+
+@job(name="crunch.says.and.completes", process=True)
+async def says_and_completes(ctx: Context) -> str | None:
+    ctx.emit("last", "word")
+    async with connection() as on:
+        await ctx.complete("inside", connection=on)
+    return None
+
+
 kept: list[bytearray] = []
 
 
@@ -179,6 +205,29 @@ answers = shell_job(["sh", "-c", 'echo \'{{"result": {{"rows": 3}}}}\' >&4'], na
 reads = shell_job(
     ["sh", "-c", 'read line <&3; echo "{{\\"result\\": $line}}" >&4'], name="shell.reads"
 )
+speaks = shell_job(
+    [
+        "sh",
+        "-c",
+        """echo '{{"progress": {{"done": 3, "total": 10, "message": "reading"}}}}
+{{"output": {{"name": "page", "data": {{"number": 3}}}}}}
+{{"metadata": {{"pages": 10}}}}
+{{"log": {{"level": "warning", "event": "page.skipped", "page": 4}}}}' >&4""",
+    ],
+    name="shell.speaks",
+)
+babbles = shell_job(
+    [
+        "sh",
+        "-c",
+        """echo '{{"progress": {{"done": -1}}}}
+{{"output": {{"name": "no name"}}}}
+{{"metadata": []}}
+[]
+{{"result": 1}}' >&4""",
+    ],
+    name="shell.babbles",
+)
 pair = shell_job(["sh", "-c", "sleep 600 & echo $! > {path}; wait"], name="shell.pair")
 forks = shell_job(["sh", "-c", "sleep 600 >&- 2>&- & echo $! > {path}"], name="shell.forks")
 missing = shell_job(["no-such-program-anywhere"], name="shell.missing", max_attempts=1)
@@ -189,5 +238,5 @@ heeds = shell_job(
 
 ALL: list[Any] = [
     add, who, who_once, awaits, asks, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
-    descriptors, leaves, logs, grows, here, echo, exits, answers, reads, pair, forks, missing, heeds,
+    descriptors, leaves, logs, says, remembers, says_and_completes, grows, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
 ]  # fmt: skip

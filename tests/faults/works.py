@@ -215,6 +215,16 @@ async def run(w: World) -> None:
     await w.enqueue()
 
 
+@attempts("job_events/write", by="worker")
+async def said(w: World) -> None:
+    await w.enqueue("say")
+
+
+@attempts("job_events/newest", by="worker")
+async def remembered(w: World) -> None:
+    await w.enqueue("remember")
+
+
 @attempts("jobs/put_back", by="worker")
 async def retried(w: World) -> None:
     await w.enqueue("retry")

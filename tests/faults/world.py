@@ -93,6 +93,13 @@ async def work(ctx: Context, number: int, how: str = "") -> dict[str, int]:
                 number, time.time() + 0.02
             ):
                 raise Snooze("10ms")
+            case "say":
+                ctx.log.info("said", number=number)
+                ctx.progress(number)
+                ctx.emit("number", number)
+            case "remember" if "number" not in ctx.metadata:
+                ctx.metadata["number"] = number
+                raise Snooze("10ms")
             case "wait":
                 await HERE.get().let.wait()
             case "rest":

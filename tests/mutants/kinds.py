@@ -25,6 +25,7 @@ class Promise(StrEnum):
     TOLD = (
         "Who follows a job misses nothing that it says, hears nothing twice, and holds up nobody."
     )
+    HEARD = "What a running job says is written in its order, before its outcome, and read without a gap; what is said to it is heard."
     GUARDED = "The API answers only those it is meant for."
     TRACED = "Whatever people change leaves a row that says who did it."
     SECRET = "No secret is shown anywhere, and what is hidden still reaches the job."

@@ -55,8 +55,8 @@ CHILDREN_MUTANTS = [
         promise=Promise.STOPPED,
         edits=edit(
             "pillars/worker/crew.py",
-            "        for attempt in stubborn:\n            attempt.rest.kill()\n",
-            "        for attempt in stubborn:\n",
+            "        for attempt in left:\n            attempt.rest.kill()\n",
+            "        for attempt in left:\n",
         )
         + edit(NURSERY, "                child.signal(signal.SIGKILL)\n", "                pass\n")
         + edit(

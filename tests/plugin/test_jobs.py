@@ -396,3 +396,28 @@ class TestWithoutALoop:
     async def test_is_not_for_a_coroutine(self, sync_jobs: SyncJobs) -> None:
         with pytest.raises(UsageError, match="take the fixture jobs"):
             sync_jobs.drain()
+
+
+@job
+async def speaks(ctx: Context, number: int) -> None:
+    ctx.metadata["number"] = number
+    for item in ctx.track(range(number)):
+        ctx.emit("item", item)
+        ctx.log.info("item.done", item=item)
+
+
+async def test_a_test_is_told_what_an_attempt_said(jobs: Jobs) -> None:
+    await speaks.enqueue(2)
+    ran = await jobs.run_one()
+    assert ran is not None
+    assert ran.outputs == [("item", 0), ("item", 1)]
+    assert [one.body["event"] for one in ran.said if one.kind == "log"] == ["item.done"] * 2
+    assert [one.body for one in ran.said if one.kind == "metadata"][-1] == {"number": 2}
+    assert [one.body for one in ran.said if one.kind == "progress"][-1]["done"] == 2
+
+
+async def test_of_a_job_that_says_nothing_nothing_is_told(jobs: Jobs) -> None:
+    await note.enqueue("quiet")
+    ran = await jobs.run_one()
+    assert ran is not None
+    assert ran.said == ()

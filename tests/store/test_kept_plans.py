@@ -16,7 +16,7 @@ from support import tell
 
 NOT_PLANNED = ("session/", "ledger/hold_off_vacuum", "testing/")
 """What is no query, and what the tests of apps run."""
-GROWING = ("jobs", "locks", "attempts", "finished_", "job_events")
+GROWING = ("jobs", "locks", "attempts", "finished_", "job_events", "job_messages")
 SHORT = {
     "jobs_waiting",
     "jobs_expiring",
@@ -44,6 +44,7 @@ READ_WHOLE = {
     ("queues/is_known", "jobs"): "stops at the first",
     ("queues/list", "jobs"): "while the table is small: pillars.unfinished()",
     ("stats/look", "jobs"): "while the table is small: pillars.unfinished()",
+    ("job_events/position", "job_events"): "stops at the newest of each day",
     ("stats/look", "finished_"): "days that no sweep has counted, 20,000 rows of each",
 }
 FEW, MANY = 60, 30_000

@@ -26,7 +26,8 @@ from support import ask, move_clock, running, settings_for, tell, until, worker_
 
 DAY = timedelta(days=1)
 WEEK, MONTH = 7 * DAY, 30 * DAY
-DAYS = "select array(select relname::text from pg_class where relname ~ '^(finished|attempts).*_[0-9]{8}$' and relkind = 'r' order by 1)"
+HISTORIES = 5  # completed jobs, the others, attempts, what jobs say, messages to them
+DAYS = "select array(select relname::text from pg_class where relname ~ '^(finished|attempts|job_).*_[0-9]{8}$' and relkind = 'r' order by 1)"
 PENDING = "select count(*) from pg_inherits where inhdetachpending"
 WAITS = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'pillars history' and wait_event_type = 'Lock'"
 
@@ -47,7 +48,9 @@ async def work() -> None:
 
 
 def pruner_of(database: Database, **flags: object) -> Pruner:
-    return Pruner(Process("worker", settings_for(database.address.url, **flags), database))
+    """What jobs have said is kept as long as the failed ones, but where a test says otherwise."""
+    settings = settings_for(database.address.url, **({"keep_events": "30d"} | flags))
+    return Pruner(Process("worker", settings, database))
 
 
 async def pass_days(db: str, days: int) -> None:
@@ -165,7 +168,7 @@ async def test_what_is_asked_to_go_at_once_stays_a_day(db: str) -> None:
     assert await ask(db, "select pillars.make_days()") == 0, (
         "no day that may be written was removed"
     )
-    assert made == 3 * 5
+    assert made == HISTORIES * 5
 
 
 async def test_a_reader_of_the_history_ends_the_turn_and_the_next_goes_on_from_there(
@@ -199,7 +202,7 @@ async def test_somebody_in_the_way_of_one_history_holds_up_no_other(
     pruner = pruner_of(database)
     async with hand(db) as reader, reader.session.transaction():
         await reader.ask("select count(*) from pillars.attempts")
-        assert await pruner.prune_once() == 2 * (old - 4)
+        assert await pruner.prune_once() == (HISTORIES - 1) * (old - 4)
         assert "history.blocked" not in said(capsys)
         assert await pruner.prune_once() == 0
         assert said(capsys).count("history.blocked") == 1
@@ -211,7 +214,7 @@ async def test_a_day_left_pending_holds_up_no_other_history(db: str, database: D
     async with hand(db) as reader, reader.session.transaction():
         await reader.ask("select count(*) from pillars.attempts")
         async with pruning_by_hand(db, "100ms") as session:
-            others = ["finished_completed", "finished_ended"]
+            others = ["finished_completed", "finished_ended", "job_events", "job_messages"]
             step = await history.next_prune(
                 session, completed=WEEK, failed=MONTH, events=MONTH, left_out=others
             )
@@ -277,7 +280,7 @@ async def test_a_step_that_another_pruner_took_is_refused(
     if leave is not None:
         await leave(db)
     async with pruning_by_hand(db) as one, pruning_by_hand(db) as two:
-        [stale] = await two.rows(NEXT_PRUNE, WEEK, MONTH, [])
+        [stale] = await two.rows(NEXT_PRUNE, WEEK, MONTH, MONTH, [])
         assert verb in stale.statement
         assert await prune(one, completed=WEEK, failed=MONTH) == stale
         with pytest.raises(DatabaseTrouble) as refused:
@@ -288,7 +291,7 @@ async def test_a_step_that_another_pruner_took_is_refused(
 async def test_a_detach_that_another_has_begun_is_refused(db: str) -> None:
     await pass_days(db, 8)
     async with pruning_by_hand(db, "200ms") as one, pruning_by_hand(db) as two, reading(db):
-        [stale] = await two.rows(NEXT_PRUNE, WEEK, MONTH, [])
+        [stale] = await two.rows(NEXT_PRUNE, WEEK, MONTH, MONTH, [])
         assert await prune(one, completed=WEEK, failed=MONTH) is None
         with pytest.raises(DatabaseTrouble) as refused:
             await two.script(stale.statement, timeout=timedelta(seconds=20))
@@ -305,8 +308,8 @@ async def test_many_pruners_at_once_remove_each_day_once(
     pruners = [pruner_of(database) for _ in range(5)]
     gone = await asyncio.gather(*(pruner.prune_once() for pruner in pruners))
     rest = await pruners[0].prune_once()
-    assert sum(gone) + rest == 3 * 7
-    assert (await ask(db, PENDING), len(await ask(db, DAYS))) == (0, 3 * 4)
+    assert sum(gone) + rest == HISTORIES * 7
+    assert (await ask(db, PENDING), len(await ask(db, DAYS))) == (0, HISTORIES * 4)
     assert await final(db, todays)
 
 
@@ -361,7 +364,7 @@ async def test_days_can_be_made_while_a_prune_waits(db: str) -> None:
             turn = asyncio.create_task(prune(session, completed=WEEK, failed=MONTH))
             await until(lambda: ask(db, WAITS))
             await move_clock(db, DAY)
-            assert await ask(db, "select pillars.make_days()") == 3
+            assert await ask(db, "select pillars.make_days()") == HISTORIES
         assert await turn
 
 

@@ -177,6 +177,7 @@ def attempt_of(
         "job_id": uuid4(), "lock_token": 1, "name": job.name, "queue": "default", "priority": 0,
         "run_at": NOW, "payload": payload, "context": None, "attempt": 1, "max_attempts": 4,
         "tags": None, "locked_at": NOW, "deadline_at": None if timeout is None else NOW + timeout,
+        "again": False,
     }  # fmt: skip
     return Attempt(
         Claimed(**{**fields, **claimed}), job, threads=anyio.CapacityLimiter(1),

@@ -1,5 +1,6 @@
 """Jobs in processes of their own: they run, say how they ended, are stopped with all they have started, and leave nothing behind."""
 
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -308,6 +309,62 @@ async def test_one_that_leaves_a_process_behind_is_not_used_again(
         [second, *_] = await (await work.who.enqueue()).result(timeout="30s")
         assert second != first
     await until(lambda: not is_alive(left))
+
+
+async def said(db: str, kind: str) -> list[Any]:
+    found = "select array(select body from pillars.job_events where kind = $1 order by event_id)"
+    return [json.loads(one) for one in await ask(db, found, kind)]
+
+
+async def test_what_it_says_is_kept_in_its_order(database: Database, db: str) -> None:
+    async with working(database):
+        await (await work.says.enqueue()).result(timeout="30s")
+    assert [one["data"]["number"] for one in await said(db, "output")] == [0, 1, 2, 3, 4]
+    assert (await said(db, "metadata"))[-1] == {"place": "here"}
+    assert (await said(db, "progress"))[-1] == {"done": 5, "total": 5, "message": "counting"}
+    lines = await said(db, "log")
+    assert {
+        "level": "info",
+        "event": "crunch.said",
+        "fields": {"count": 5},
+        "stream": "log",
+    } in lines
+    assert {"stream": "stdout", "line": "to stdout"} in lines
+    assert {"stream": "stderr", "line": "to stderr"} in lines
+
+
+async def test_a_later_attempt_begins_with_what_the_last_has_left(database: Database) -> None:
+    async with working(database):
+        assert await (await work.remembers.enqueue()).result(timeout="30s") == {"page": 3}
+
+
+async def test_what_it_says_before_it_completes_itself_is_kept(database: Database, db: str) -> None:
+    async with working(database):
+        assert await (await work.says_and_completes.enqueue()).result(timeout="30s") == "inside"
+    assert await said(db, "output") == [{"name": "last", "data": "word"}]
+
+
+async def test_a_program_says_things_by_lines(database: Database, db: str) -> None:
+    async with working(database):
+        await (await work.speaks.enqueue()).result(timeout="30s")
+    assert await said(db, "progress") == [{"done": 3, "total": 10, "message": "reading"}]
+    assert await said(db, "output") == [{"name": "page", "data": {"number": 3}}]
+    assert await said(db, "metadata") == [{"pages": 10}]
+    [line] = await said(db, "log")
+    assert (line["level"], line["event"], line["fields"]) == (
+        "warning",
+        "page.skipped",
+        {"page": 4},
+    )
+
+
+async def test_what_is_none_of_these_lines_is_told_once_and_harms_nothing(
+    database: Database,
+) -> None:
+    with capture_logs() as heard:
+        async with working(database):
+            assert await (await work.babbles.enqueue()).result(timeout="30s") == 1
+    assert len([one for one in heard if one["event"] == "child.unreadable"]) == 1
 
 
 async def test_its_log_is_its_workers(database: Database) -> None:

@@ -64,7 +64,7 @@ def attempt(run: Callable[[], Any] | None = None, *, overdue: float | None = Non
 
     claimed = Claimed(
         uuid4(), 1, guarded.name, "default", 0, NOW, "{}", None, 1, 4, None, NOW,
-        None if overdue is None else NOW - timedelta(seconds=overdue),
+        None if overdue is None else NOW - timedelta(seconds=overdue), False,
     )  # fmt: skip
 
     return Attempt(

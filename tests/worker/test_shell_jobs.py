@@ -21,13 +21,22 @@ from pillars.worker.children.telling import LAST_LINES
 from support import ask, running, until, worker_for
 
 
-async def test_an_argument_stays_within_its_word(database: Database) -> None:
+async def lines_of(db: str, stream: str = "stdout") -> list[str]:
+    """What has been printed, as it is kept."""
+    return list(
+        await ask(
+            db,
+            "select array(select body ->> 'line' from pillars.job_events where body ->> 'stream' = $1 order by event_id)",
+            stream,
+        )
+    )
+
+
+async def test_an_argument_stays_within_its_word(database: Database, db: str) -> None:
     hostile = "$(id); `id` && echo 'x\" \\ \n {word}"
-    with capture_logs() as said:
-        async with working(database):
-            assert await (await work.echo.enqueue(hostile)).result(timeout="30s") is None
-    printed = [one["line"] for one in said if one["event"] == "job.printed"]
-    assert "\n".join(printed) == hostile
+    async with working(database):
+        assert await (await work.echo.enqueue(hostile)).result(timeout="30s") is None
+    assert "\n".join(await lines_of(db)) == hostile
 
 
 @pytest.mark.parametrize(
@@ -147,27 +156,30 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
-async def test_a_flood_harms_neither_the_job_nor_the_worker(database: Database, flood: str) -> None:
+async def test_a_flood_harms_neither_the_job_nor_the_worker(
+    database: Database, db: str, flood: str
+) -> None:
     spills = shell_job([sys.executable, "-c", flood], name="shell.spills")
     with capture_logs() as said:
         async with running(worker_for(database, spills, lock="90s")):
             assert await (await spills.enqueue()).result(timeout="90s") is None
-    printed = [one["line"] for one in said if one["event"] == "job.printed"]
+    printed = [*await lines_of(db), *await lines_of(db, "stderr")]
     assert len(printed) <= MOST_LINES + 2 * LAST_LINES
     assert all(len(line) <= 5 * LONGEST_LINE for line in printed)
     assert not any("\x1b" in line or "\0" in line for line in printed)
     assert not [one for one in said if one["event"] == "loop.blocked"]
 
 
-async def test_what_a_program_prints_without_an_end_of_line_is_kept(database: Database) -> None:
+async def test_what_a_program_prints_without_an_end_of_line_is_kept(
+    database: Database, db: str
+) -> None:
     words = shlex.split("sh -c 'printf begun; printf ended >&2; exit 9'")
     says = shell_job(words, name="shell.says", max_attempts=1)
-    with capture_logs() as said:
-        async with running(worker_for(database, says)):
-            with pytest.raises(JobFailed, match="exit code 9: ended"):
-                await (await says.enqueue()).result(timeout="30s")
-    printed = {(one["stream"], one["line"]) for one in said if one["event"] == "job.printed"}
-    assert printed == {("stdout", "begun"), ("stderr", "ended")}
+    async with running(worker_for(database, says)):
+        with pytest.raises(JobFailed, match="exit code 9: ended"):
+            await (await says.enqueue()).result(timeout="30s")
+    assert await lines_of(db) == ["begun"]
+    assert await lines_of(db, "stderr") == ["ended"]
 
 
 async def test_a_program_out_of_memory_is_named_so(database: Database) -> None:

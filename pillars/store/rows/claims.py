@@ -23,6 +23,8 @@ class Claimed(Struct, frozen=True, gc=False):
     tags: list[str] | None
     locked_at: datetime
     deadline_at: datetime | None
+    again: bool
+    """Whether it may have been begun before; false is certain."""
 
 
 class ClaimRow(Claimed, frozen=True, gc=False):

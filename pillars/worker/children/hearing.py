@@ -1,12 +1,20 @@
-"""What a job in a child says, brought to its worker's log."""
+"""What a job in a child says, brought to the voice of its attempt and to the worker's log."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import UNSET
 
 from pillars import log
+from pillars.codec import from_json
+from pillars.errors import LockLost, PayloadError, UsageError
+from pillars.jobs.options import checked_name
+from pillars.jobs.saying import MOST_OUTPUT, Progress
 from pillars.worker.attempts import Attempt
-from pillars.worker.children.protocol import Answer
+from pillars.worker.children.protocol import Answer, Emitted
 
-_OWN = ("level", "event", "logger", "timestamp")
+_OWN = ("level", "event", "logger", "timestamp", "job_id", "job_name", "attempt")
 
 
 class Hearing:
@@ -15,18 +23,53 @@ class Hearing:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
 
+    @property
+    def full(self) -> bool:
+        """Whether more than can soon be written has come: its process had better wait."""
+        voice = self._attempt.spoken
+        return voice is not None and voice.full
+
     def printed(self, stream: str, line: str) -> None:
-        claimed = self._attempt.claimed
-        log.get("pillars.worker").debug(
-            log.Event.JOB_PRINTED,
-            job_id=str(claimed.job_id), job_name=claimed.name, attempt=claimed.attempt, stream=stream, line=line,
-        )  # fmt: skip
+        self._attempt.voice.say_line(stream, line)
 
     def said(self, answer: Answer) -> None:
+        """Raises `UsageError` for what no job may say."""
+        voice = self._attempt.voice
+        if answer.progress is not None:
+            told = answer.progress
+            voice.watch(Progress(told.done, told.total, told.message))
+        if answer.output is not None:
+            self._emitted(answer.output)
+        if answer.metadata is not UNSET:
+            self._beside(from_json(bytes(answer.metadata).decode()))
         if answer.log is not None:
-            fields = {name: value for name, value in answer.log.items() if name not in _OWN}
-            level = logging.getLevelNamesMapping().get(
-                str(answer.log.get("level", "info")).upper(), logging.INFO
+            self._logged(answer.log)
+
+    def _emitted(self, output: Emitted) -> None:
+        name, data = checked_name(output.name, "output: name"), bytes(output.data)
+        if len(data) > MOST_OUTPUT:
+            raise PayloadError(
+                f"output {name}: {len(data):,} bytes of JSON, at most {MOST_OUTPUT:,}"
             )
-            logger = log.get(str(answer.log.get("logger") or self._attempt.claimed.name))
-            logger.log(level, str(answer.log.get("event", "")), **fields)
+        try:
+            self._attempt.voice.emit(name, data)
+        except LockLost:  # its process is being ended
+            return
+
+    def _beside(self, told: object) -> None:
+        if not isinstance(told, Mapping):
+            raise UsageError("metadata: expected an object")
+        metadata = self._attempt.voice.metadata
+        for name in [name for name in metadata if name not in told]:
+            del metadata[name]
+        metadata.update(told)
+
+    def _logged(self, line: dict[str, Any]) -> None:
+        """A line of `ctx.log` is said, too; other loggers of the process have the worker's log alone."""
+        fields = {name: value for name, value in line.items() if name not in _OWN}
+        known = logging.getLevelNamesMapping()
+        level = known.get(str(line.get("level", "info")).upper(), logging.INFO)
+        name = line.get("logger")
+        own = name is None or name == self._attempt.claimed.name
+        logger = self._attempt.log if own else log.get(str(name))
+        logger.log(level, str(line.get("event", "")), **fields)

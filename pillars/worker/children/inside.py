@@ -30,6 +30,7 @@ from pillars.store.database import Database
 from pillars.worker.children.launch import FROM_WORKER, TO_WORKER
 from pillars.worker.children.memory import resident
 from pillars.worker.children.protocol import Answer, Order, answer_line, read_order
+from pillars.worker.children.speaking import Speech
 from pillars.worker.completing import Completer
 from pillars.worker.judging import Raised, judged
 
@@ -69,11 +70,27 @@ class Answers:
 class Attempted:
     """The attempt that runs here, as `ctx` and `ctx.complete` know it."""
 
-    def __init__(self, order: Order, job: Job[..., Any]) -> None:
+    def __init__(self, order: Order, job: Job[..., Any], send: Callable[[Answer], None]) -> None:
+        left = None if order.metadata is UNSET else order.metadata
+        self.voice = Speech(send, left, order.metadata_trouble)
+        self.log = log.get(order.name).bind(
+            job_id=order.job_id, job_name=order.name, attempt=order.attempt
+        )
         self.job = job
         self.key = (UUID(order.job_id), order.lock_token or 0)
         self.completed_inside = False
         self.must_end = False
+
+    @property
+    def spoken(self) -> "Attempted":
+        return self
+
+    async def heard(self) -> None:
+        """All that was said so far is written, or will not be."""
+        await asyncio.to_thread(self.voice.wait)
+
+    def heard_now(self) -> None:
+        self.voice.wait()
 
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
@@ -123,9 +140,15 @@ class Inside:
         self._own = self._database()
         self._of_threads = self._database()
         self._beside: Loop | None = None
+        self._speaking: Attempted | None = None
         self._threads = 0
         self._size = 0
         """After the first job."""
+
+    def heard(self) -> None:
+        """The worker has written what the job had said."""
+        if self._speaking is not None:
+            self._speaking.voice.heard()
 
     def serve(self, orders: "queue.SimpleQueue[Order | None]") -> None:
         """Run jobs until no more come."""
@@ -156,7 +179,7 @@ class Inside:
         if job is None:
             said = f"its process does not know the job {order.name}: is the same code there?"
             return Answer(over=True, raised=Raised(said))
-        attempted = Attempted(order, job)
+        attempted = self._speaking = Attempted(order, job, self._answers.send)
         hide = partial(masked, also=secrets_in(bytes(order.arguments).decode()))
         try:
             returned = self._called(job, self._arguments(order, job, attempted), attempted)
@@ -174,6 +197,7 @@ class Inside:
         return self._over(attempted, result=encoded)
 
     def _over(self, attempted: Attempted, *, spent: bool = False, **how: Any) -> Answer:
+        attempted.voice.say()
         again = not (spent or attempted.must_end) and self._is_as_it_was()
         return Answer(over=True, inside=attempted.completed_inside, again=again, **how)
 
@@ -189,9 +213,6 @@ class Inside:
                 context=order.context,
                 tags=tuple(order.tags),
                 deadline=None if order.deadline is None else datetime.fromisoformat(order.deadline),
-                log=log.get(order.name).bind(
-                    job_id=order.job_id, job_name=order.name, attempt=order.attempt
-                ),
                 _complete=Completer(UUID(order.worker_id), attempted),
                 _control=attempted,
             )
@@ -269,8 +290,8 @@ def _ended_by_term(attempted: Attempted) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _orders(descriptor: int) -> "queue.SimpleQueue[Order | None]":
-    """Read on a thread of its own: a message comes while a job runs."""
+def _orders(descriptor: int, on_heard: Callable[[], None]) -> "queue.SimpleQueue[Order | None]":
+    """Read on a thread of its own: words come while a job runs."""
     orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
 
     def read() -> None:
@@ -279,6 +300,8 @@ def _orders(descriptor: int) -> "queue.SimpleQueue[Order | None]":
                 told = read_order(line)
                 if told.job is not None:
                     orders.put(told.job)
+                elif told.heard:
+                    on_heard()
         orders.put(None)
 
     threading.Thread(target=read, name="pillars-orders", daemon=True).start()
@@ -299,7 +322,7 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001 - the app's code
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
-    inside.serve(_orders(FROM_WORKER))
+    inside.serve(_orders(FROM_WORKER, inside.heard))
     return 0
 
 

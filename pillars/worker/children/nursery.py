@@ -7,6 +7,7 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import anyio
 from msgspec import Raw
@@ -99,6 +100,7 @@ class Nursery:
             max_attempts=attempt.max_attempts, arguments=Raw(claimed.payload.encode()), context=claimed.context,
             tags=list(claimed.tags or ()), deadline=claimed.deadline_at.isoformat() if claimed.deadline_at else None,
             lock_token=claimed.lock_token if ours else None, worker_id=str(self._process.worker_id) if ours else None,
+            **_left(attempt),
         )  # fmt: skip
 
     def _see_off(self, attempt: Attempt, child: ChildProcess, *, again: bool) -> None:
@@ -124,3 +126,13 @@ class Nursery:
     def _shared(setup: Child) -> Child:
         """What a process must have been started with to serve a job."""
         return replace(setup, ansi="strip", reuse=1)
+
+
+def _left(attempt: Attempt) -> dict[str, Any]:
+    """What an earlier attempt has left as metadata, or why that is not known."""
+    if attempt.spoken is None:
+        return {}
+    metadata = attempt.spoken.metadata
+    if metadata.trouble is not None:
+        return {"metadata_trouble": str(metadata.trouble)}
+    return {"metadata": Raw(metadata.body().encode())}

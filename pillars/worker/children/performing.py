@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from msgspec import UNSET, DecodeError, Raw, ValidationError
 
 from pillars import log, sizes
+from pillars.errors import UsageError
 from pillars.settings.redaction import masked, secrets_in
 from pillars.worker.attempts import Attempt
 from pillars.worker.children import memory
 from pillars.worker.children.lines import shown
 from pillars.worker.children.process import ChildProcess
-from pillars.worker.children.protocol import Answer, read_answer
+from pillars.worker.children.protocol import Answer, Line, order_line, read_answer
 from pillars.worker.children.telling import LAST_LINES, told_of_end
 from pillars.worker.judging import Raised
 from pillars.worker.outcomes import Completed
@@ -29,6 +30,8 @@ REST_LEFT_OUT = f"… it has printed more than {MOST_LINES:,} lines or {MOST_BYT
 class Ear(Protocol):
     """Who hears what a job in a child says."""
 
+    @property
+    def full(self) -> bool: ...
     def printed(self, stream: str, line: str) -> None: ...
     def said(self, answer: Answer) -> None: ...
 
@@ -50,6 +53,8 @@ class Performance:
         self._told = 0
         """How often it was told to end."""
         self._misheard = False
+        self._wait: asyncio.Future[None] | None = None
+        """Of a child that goes on once it was heard."""
         self._hushed = False
         """Whether it has printed more than anybody reads."""
         self._printed = 0
@@ -74,6 +79,8 @@ class Performance:
             cancelled = await self._until_over()
         finally:
             self._attempt.rest.let_go()
+            if self._wait is not None:
+                self._wait.cancel()
             process.listening = None
             process.unhush()
         return self._verdict(cancelled)
@@ -111,8 +118,24 @@ class Performance:
         if answer.over:
             self._process.drain()  # what it printed before
             self._end(answer)
+        elif answer.waits:
+            self._wait = asyncio.ensure_future(self._say_when_heard())
         else:
+            self._hear(answer)
+
+    def _hear(self, answer: Answer) -> None:
+        try:
             self._ear.said(answer)
+        except UsageError as error:
+            self._mishear(str(error))
+
+    async def _say_when_heard(self) -> None:
+        await self._attempt.voice.heard()
+        self._process.order(order_line(Line(heard=True)))
+
+    @property
+    def full(self) -> bool:
+        return self._ear.full
 
     def printed(self, stream: str, line: bytes, left_out: int) -> None:
         text = shown(line, left_out, ansi=self._child.ansi == "keep")

@@ -28,6 +28,10 @@ LONGEST_ANSWER = 16_000_000  # bytes: a result is refused at five million
 class Listening(Protocol):
     """Whoever has a child run a job."""
 
+    @property
+    def full(self) -> bool:
+        """Whether it had better read on later."""
+
     def answered(self, line: bytes) -> None:
         """It wrote a line for the worker."""
 
@@ -134,9 +138,16 @@ class ChildProcess:
 
     def _read(self, inlet: _Inlet) -> None:
         """Once: others have their turn between."""
-        if self._take(inlet) and inlet.read >= MOST_A_TURN and inlet.last is None:
+        if (
+            self._take(inlet)
+            and inlet.last is None
+            and (inlet.read >= MOST_A_TURN or self._is_full())
+        ):
             self._loop.remove_reader(inlet.descriptor)
             inlet.resting = self._loop.call_later(TURN, self._go_on, inlet)
+
+    def _is_full(self) -> bool:
+        return self.listening is not None and self.listening.full
 
     def _go_on(self, inlet: _Inlet) -> None:
         inlet.resting, inlet.read = None, 0

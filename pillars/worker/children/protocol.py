@@ -24,12 +24,18 @@ class Order(Struct, frozen=True, omit_defaults=True):
     lock_token: int | None = None
     """With `worker_id`, what ctx.complete is fenced by."""
     worker_id: str | None = None
+    metadata: Raw | UnsetType = UNSET
+    """What an earlier attempt has left."""
+    metadata_trouble: str | None = None
+    """Why that could not be read."""
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
-    """A line from the worker: a job, or a message for the one that runs."""
+    """A line from the worker: a job, or a word to the one that runs."""
 
     job: Order | None = None
+    heard: bool = False
+    """What it has said so far is written."""
 
 
 class Progress(Struct, frozen=True, omit_defaults=True):
@@ -40,7 +46,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
 
 class Emitted(Struct, frozen=True, omit_defaults=True):
     name: str
-    data: Any = None
+    data: Raw = Raw(b"null")
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
@@ -48,7 +54,7 @@ class Answer(Struct, frozen=True, omit_defaults=True):
 
     progress: Progress | None = None
     output: Emitted | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Raw | UnsetType = UNSET
     log: dict[str, Any] | None = None
     result: Raw | UnsetType = UNSET
     """Of a program: what its job completes with, should it end well."""
@@ -59,6 +65,8 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     """It has ended because it was told to."""
     inside: bool = False
     """It has completed itself, in a transaction of its own."""
+    waits: bool = False
+    """It goes on once what it has said so far is written."""
     again: bool = False
     """The process may run another."""
 

@@ -27,13 +27,14 @@ with drawn as materialized (
             (select definition.timeout from pillars.definitions definition where definition.name = job.name)), interval '0')
     where job.ctid = any(array(select locked.place from locked))
     returning job.job_id, job.name, job.queue, job.priority, job.run_at, job.payload, job.context, job.attempt, job.max_attempts,
-              job.tags, job.locked_at, job.deadline_at, job.lock_token
+              job.tags, job.locked_at, job.deadline_at, job.lock_token,
+              job.attempt > 1 or job.crashes > 0 or job.run_at > job.created_at as again
 ), held as (
     insert into pillars.locks (lock_token, locked_by, expires_at, job_ids)
     select taken.lock_token, $1::uuid, pillars.now() + $2::interval, array_agg(taken.job_id) from taken group by taken.lock_token
 )
 select taken.job_id, taken.lock_token, taken.name, taken.queue, taken.priority, taken.run_at, taken.payload, taken.context, taken.attempt,
-       taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at, counted.picked, counted.locked, counted.next_run_at, counted.now,
+       taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at, taken.again, counted.picked, counted.locked, counted.next_run_at, counted.now,
        counted.took
 from (
     select (select count(*) from locked) as picked, (select count(*) from locked) as locked, pillars.now() as now,
@@ -42,6 +43,6 @@ from (
 left join taken on false
 union all
 select taken.job_id, taken.lock_token, taken.name, taken.queue, taken.priority, taken.run_at, taken.payload, taken.context, taken.attempt,
-       taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at, null, null, null, null, null
+       taken.max_attempts, taken.tags, taken.locked_at, taken.deadline_at, taken.again, null, null, null, null, null
 from taken
 order by picked nulls last, priority desc, run_at, job_id

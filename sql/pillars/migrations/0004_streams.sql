@@ -16,7 +16,7 @@ comment on table pillars.job_events is 'What running jobs say, a partition a day
 comment on column pillars.job_events.event_id is 'Drawn and committed by one writer at a time: who has read up to one has missed none before it. Holes are no gaps.';
 comment on column pillars.job_events.kind is 'progress and metadata, of which the newest counts; log, of its logger and its output streams; output, what it emits.';
 
-create sequence pillars.job_event_ids;
+create sequence pillars.job_event_ids owned by pillars.job_events.event_id;
 
 comment on sequence pillars.job_event_ids is 'Ids of job_events, drawn under advisory lock 6.';
 
@@ -35,6 +35,8 @@ create table pillars.job_messages (
     sent_by text,
     sent_at timestamptz not null default pillars.now()
 ) partition by range (sent_at);
+
+alter sequence pillars.job_message_ids owned by pillars.job_messages.message_id;
 
 comment on table pillars.job_messages is 'Messages to jobs that they have not taken yet, a partition a day.';
 comment on column pillars.job_messages.sent_by is 'Who sent it, for people.';
