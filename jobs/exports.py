@@ -1,6 +1,5 @@
 """The rows of an upload as one XML file, however large."""
 
-import asyncio
 import io
 import re
 from collections.abc import Sequence
@@ -11,10 +10,9 @@ from uuid import UUID
 from xml.sax.saxutils import XMLGenerator  # nosec B406
 from xml.sax.xmlreader import AttributesImpl  # nosec B406
 
-from jobs.uploads import CHUNK
 from pillars import Context, job
 
-BATCH = 2_000  # rows in memory at a time
+BATCH = 2_000  # rows of a piece, and in memory at a time
 
 # XML 1.0 (section 2.2) has no way to write most control characters, not even escaped.
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -22,55 +20,72 @@ NAMELESS: "AttributesImpl[str]" = AttributesImpl(
     {}
 )  # a ragged row has more cells than the header has names
 
-# Held to the end of the transaction, so that a second worker with the same export waits, and finds it finished.
-HOLD = """
-select upload_id, upload.name, upload.columns from exports export join uploads upload using (upload_id)
+EXPORT = """
+select upload_id, upload.name, upload.columns, upload.row_count as total, export.row_count as written, export.chunks
+from exports export join uploads upload using (upload_id)
 where export.export_id = $1 and export.finished_at is null
-for no key update of export
 """
 
-ROWS = (
-    "select number, cells, level, logged_at from upload_rows where upload_id = $1 order by number"
+ROWS = """
+select number, cells, level, logged_at from upload_rows where upload_id = $1 and number > $2 order by number limit $3
+"""
+
+# A chunk and how far the export is with it, or neither: where another attempt has added that chunk, nothing happens.
+ADD = """
+with added as (
+    update exports set chunks = chunks + 1, row_count = $4, bytes = bytes + octet_length($3::bytea),
+        finished_at = case when $5 then clock_timestamp() end
+    where export_id = $1 and chunks = $2 and finished_at is null
+    returning export_id
 )
-
-STORE = "insert into export_chunks (export_id, number, content) values ($1, $2, $3)"
-
-FINISHED = """
-update exports set finished_at = clock_timestamp(), row_count = $2, bytes = $3 where export_id = $1
+insert into export_chunks (export_id, number, content) select export_id, $2, $3::bytea from added
+returning number
 """
 
 
-@job(queue="exports", timeout="1h", max_attempts=3)
+@job(queue="exports", process=True, timeout="6h", max_attempts=5)
 async def export_rows(ctx: Context, export_id: UUID) -> int | None:
-    """Write the export, all of it or nothing; returns its number of rows.
+    """Write the export piece by piece; returns its number of rows.
 
-    A cursor on the server hands out the rows, and full chunks leave at once: a million rows take no more memory than a few
-    thousand. All of it is one transaction, so a killed job leaves nothing behind.
+    In a process of its own, since writing XML is work for the processor, and can be paused and stopped there at any moment. Each piece
+    is a transaction that also stores how far it is: an attempt goes on where the last one was cut off, and a pause holds up nobody.
     """
     async with ctx.connection() as connection:
-        export = await connection.fetchrow(HOLD, export_id)
-        if export is None:
-            return None  # written already, or pruned
-        document = Document(export["name"], export["columns"] or ["line"])
-        chunks = Chunks(connection, export_id)
-        cursor = await connection.cursor(ROWS, export["upload_id"])
-        while rows := await cursor.fetch(BATCH):
-            await chunks.add(await asyncio.to_thread(document.write, rows))
-        await chunks.add(document.end(), last=True)
-        await connection.execute(FINISHED, export_id, document.rows, chunks.bytes)
+        export = await connection.fetchrow(EXPORT, export_id)
+    if export is None:
+        return None  # written already, or pruned
+    document = Document(export["name"], export["columns"] or ["line"], rows=export["written"])
+    number, last = export["chunks"], False
+    while not last:
+        ctx.progress(document.rows, export["total"], "rows written")
+        await ctx.checkpoint()
+        async with ctx.connection() as connection:
+            rows = await connection.fetch(ROWS, export["upload_id"], document.rows, BATCH)
+            last = len(rows) < BATCH
+            content = document.write(rows) + (document.end() if last else b"")
+            if (
+                await connection.fetchval(ADD, export_id, number, content, document.rows, last)
+                is None
+            ):
+                return None  # another attempt is at it, or it was pruned
+        number += 1
+    ctx.progress(document.rows, export["total"], "rows written")
+    ctx.log.info("export.written", rows=document.rows, pieces=number)
     return document.rows
 
 
 class Document:
-    """An XML document that is written piece by piece: each call returns the bytes that are new."""
+    """An XML document that is written piece by piece: each call returns the bytes that are new. `rows` are written already."""
 
-    def __init__(self, name: str, columns: Sequence[str]) -> None:
-        self.rows = 0
+    def __init__(self, name: str, columns: Sequence[str], *, rows: int = 0) -> None:
+        self.rows = rows
         self._columns = [AttributesImpl({"column": clean(column)}) for column in columns]
         self._out = io.StringIO()
         self._xml = XMLGenerator(self._out, encoding="utf-8", short_empty_elements=True)
         self._xml.startDocument()
         self._xml.startElement("rows", AttributesImpl({"file": clean(name)}))
+        if rows:
+            self._taken()  # its beginning stands there
 
     def write(self, rows: Sequence[Any]) -> bytes:
         """Add rows: mappings with `number`, `cells`, `level` and `logged_at`."""
@@ -105,28 +120,6 @@ class Document:
         self._out.seek(0)
         self._out.truncate()
         return new.encode()
-
-
-class Chunks:
-    """Bytes on their way into export_chunks, in pieces of 1 MiB."""
-
-    def __init__(self, connection: Any, export_id: UUID) -> None:
-        self.bytes = 0
-        self._connection = connection
-        self._export_id = export_id
-        self._number = 0
-        self._waiting = bytearray()
-
-    async def add(self, content: bytes, *, last: bool = False) -> None:
-        """Store what fills a chunk; with `last`, all."""
-        self.bytes += len(content)
-        self._waiting += content
-        while len(self._waiting) >= CHUNK or (last and self._waiting):
-            await self._connection.execute(
-                STORE, self._export_id, self._number, bytes(self._waiting[:CHUNK])
-            )
-            self._number += 1
-            del self._waiting[:CHUNK]
 
 
 def clean(text: str) -> str:

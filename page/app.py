@@ -19,7 +19,7 @@ from starlette.templating import Jinja2Templates
 
 import pillars
 from jobs.exports import export_rows
-from page import queries
+from page import live, queries
 from page.receiving import receive
 from page.security import SafeHeaders, check_same_site
 
@@ -49,7 +49,9 @@ async def home(request: Request) -> Response:
     async with pillars.connection() as connection:
         uploads = await queries.recent(connection)
         signs = await queries.signs_of_life(connection)
-    return templates.TemplateResponse(request, "home.html", {"uploads": uploads, **signs})
+        crawler = await live.crawler(connection)
+    shown = {"uploads": uploads, "crawler": crawler, **signs}
+    return templates.TemplateResponse(request, "home.html", shown)
 
 
 async def post_upload(request: Request) -> Response:
@@ -63,6 +65,8 @@ async def get_upload(request: Request) -> Response:
     """One upload: a page for browsers, JSON for everything else."""
     async with pillars.connection() as connection:
         found = await queries.upload(connection, request.path_params["upload_id"])
+        if found and found["export"] and _wants_html(request):
+            found["export"]["job"] = await live.job(connection, found["export"]["job_id"])
     if found is None:
         raise HTTPException(404, "There is no such upload; it may be older than a week.")
     found["waiting"] = queries.is_waiting(found)
@@ -173,6 +177,8 @@ app = Starlette(
         Route("/", home),
         Route("/uploads", post_upload, methods=["POST"]),
         Route("/uploads/{upload_id:uuid}", get_upload),
+        Route("/crawls", live.post_crawl, methods=["POST"]),
+        Route("/jobs/{job_id:uuid}/{act}", live.post_act, methods=["POST"]),
         Route("/exports", post_export, methods=["POST"]),
         Route("/exports/{export_id:uuid}", get_export),
         Mount("/static", StaticFiles(directory=HERE / "static"), name="static"),

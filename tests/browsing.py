@@ -182,9 +182,15 @@ def web_of(database: Database, application: object | None = None, **flags: objec
 
 
 @asynccontextmanager
-async def starter(folder: Path, dsn: str, *pillars: str) -> AsyncIterator[str]:
+async def starter(folder: Path, dsn: str, *pillars: str, **more: str) -> AsyncIterator[str]:
     """This repository's app as real processes: `web`, whose address it is, and those of `worker` and `cron` that are named."""
-    environ = {"HOST": "127.0.0.1", "PORT": "0", "PILLARS_LOCK": "5s", "PILLARS_DRAIN": "1s"}
+    environ = {
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+        "PILLARS_LOCK": "5s",
+        "PILLARS_DRAIN": "1s",
+        **more,
+    }
     with ExitStack() as stack:
         web, *others = [
             stack.enter_context(app(folder, dsn, pillar, project=ROOT, **environ))

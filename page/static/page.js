@@ -10,10 +10,16 @@ async function refresh() {
   const response = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!response.ok) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
-  for (const id of ["pulse", "uploads", "upload", "digest"]) {
+  for (const id of ["pulse", "uploads", "upload", "crawler", "digest"]) {
     const [old, young] = [document.getElementById(id), fresh.getElementById(id)];
-    if (old && young && old.outerHTML !== young.outerHTML) old.replaceWith(young);
+    if (old && young && old.outerHTML !== young.outerHTML) replace(old, young);
   }
+}
+
+// A job that is followed live stays as it is while it goes on: only what stands around it is new.
+function replace(old, young) {
+  for (const box of old.querySelectorAll("[data-job]")) young.querySelector(`#${CSS.escape(box.id)}`)?.replaceWith(box);
+  old.replaceWith(young);
 }
 
 // Ask for everything unfinished; refresh once if any of it has changed.
@@ -94,6 +100,7 @@ if (form) {
     form.querySelector("input[type=file]").files = event.dataTransfer.files;
   });
 }
+document.addEventListener("job-ended", () => refresh().catch(() => {}));
 loop(poll, POLL);
 loop(refresh, REFRESH);
 setInterval(count, 1000);

@@ -8,11 +8,12 @@ create table public.exports (
     finished_at timestamptz,
     row_count bigint not null default 0,
     bytes bigint not null default 0,
+    chunks integer not null default 0,
     constraint exports_one_an_upload unique (upload_id),
-    constraint exports_counts check (row_count >= 0 and bytes >= 0)
+    constraint exports_counts check (row_count >= 0 and bytes >= 0 and chunks >= 0)
 );
 
-comment on table public.exports is 'One XML export an upload: its rows never change, so one is enough. Ready when finished_at is set.';
+comment on table public.exports is 'One XML export an upload: its rows never change, so one is enough. Ready when finished_at is set; until then row_count, bytes and chunks say how far it is.';
 
 create table public.export_chunks (
     export_id uuid not null references public.exports on delete cascade,

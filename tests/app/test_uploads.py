@@ -185,7 +185,9 @@ async def test_an_export_is_xml_with_every_row(client: httpx2.AsyncClient, jobs:
         answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a%20%26%20b.csv.xml"
     )
     assert int(answer.headers["content-length"]) == len(answer.content) > CHUNK
-    assert await ask("select count(*) from export_chunks") == len(answer.content) // CHUNK + 1
+    assert await ask(
+        "select chunks = (select count(*) from export_chunks) and chunks > 10 from exports"
+    )
     rows = list(ET.fromstring(answer.content))
     assert len(rows) == 20_001
     assert [cell.text for cell in rows[0]] == ["0", 'Smith, "Zoë"\nBerlin', "0.50", "2024-05-01"]
