@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         JobFailed as JobFailed,
         LockLost as LockLost,
         NotConnected as NotConnected,
+        NotSent as NotSent,
         PayloadError as PayloadError,
         PillarsError as PillarsError,
         Retry as Retry,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pillars.jobs.definition import Job as Job, job as job
     from pillars.jobs.enqueuing import Call as Call, enqueue_many as enqueue_many
     from pillars.jobs.handle import Handle as Handle
+    from pillars.jobs.inbox import Message as Message
     from pillars.schedules import Schedule as Schedule, crontab as crontab, every as every
 
 from pillars.version import __version__ as __version__
@@ -46,7 +48,9 @@ HOMES = {
     "JobExpired": "pillars.errors",
     "JobFailed": "pillars.errors",
     "LockLost": "pillars.errors",
+    "Message": "pillars.jobs.inbox",
     "NotConnected": "pillars.errors",
+    "NotSent": "pillars.errors",
     "PayloadError": "pillars.errors",
     "PillarsError": "pillars.errors",
     "Retry": "pillars.errors",

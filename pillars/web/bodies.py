@@ -1,7 +1,7 @@
-"""The body of an enqueue: JSON read strictly, so that what is stored is what was meant."""
+"""The bodies of an enqueue and of a message: JSON read strictly, so that what is stored is what was meant."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import anyio
 import msgspec
@@ -13,6 +13,7 @@ from pillars.codec import MAX_PAYLOAD, checks
 from pillars.codec.strict import strictly
 from pillars.errors import PayloadError, UsageError
 from pillars.jobs import options
+from pillars.jobs.saying import MOST_OUTPUT
 from pillars.store.ids import new_id
 from pillars.store.rows import Defaults, NewJob
 from pillars.web.shapes import NAMED
@@ -21,6 +22,9 @@ PRIORITIES = {"minimum": options.LOWEST, "maximum": options.HIGHEST}
 ATTEMPTS = {"minimum": 1, "maximum": options.MOST_ATTEMPTS}
 TEXT = {"minLength": 1, "maxLength": options.LONGEST_TEXT}  # bytes, which a schema cannot say
 PATIENCE = 30.0  # seconds for a body of 5 MB; slower, and it only holds a connection
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 class Enqueue(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,8 +57,28 @@ class Enqueue(msgspec.Struct, forbid_unknown_fields=True):
     )
 
 
+class Send(msgspec.Struct, forbid_unknown_fields=True):
+    """What is said to a job."""
+
+    data: Annotated[
+        msgspec.Raw, Meta(description="Any JSON, of at most 64 KiB.", extra_json_schema={})
+    ]
+
+
 async def read(request: Request) -> Enqueue:
     """Read and check an enqueue's body; raises 408, 413 or 415 as `HTTPException`, else `UsageError`."""
+    body, whole = _parsed(await _json(request, MAX_PAYLOAD), Enqueue)
+    _check(body, whole)
+    return body
+
+
+async def read_message(request: Request) -> str:
+    """Read and check what is said to a job: its JSON. Raises as `read`."""
+    body, _ = _parsed(await _json(request, MOST_OUTPUT), Send)
+    return bytes(body.data).decode()
+
+
+async def _json(request: Request, most: int) -> bytes:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if (
         media != "application/json"
@@ -63,8 +87,8 @@ async def read(request: Request) -> Enqueue:
         raise HTTPException(
             415, "expected the header Content-Type: application/json, and no Content-Encoding"
         )
-    said = f"expected at most {MAX_PAYLOAD:,} bytes; store the bulk elsewhere and pass a reference"
-    return parse(await received(request, most=MAX_PAYLOAD, said=said))
+    said = f"expected at most {most:,} bytes; store the bulk elsewhere and pass a reference"
+    return await received(request, most=most, said=said)
 
 
 async def received(request: Request, *, most: int, said: str) -> bytes:
@@ -79,7 +103,14 @@ async def received(request: Request, *, most: int, said: str) -> bytes:
 
 
 def parse(content: bytes) -> Enqueue:
-    """The checked parameters; raises `UsageError`.
+    """The checked parameters of an enqueue; raises `UsageError`."""
+    body, whole = _parsed(content, Enqueue)
+    _check(body, whole)
+    return body
+
+
+def _parsed(content: bytes, shape: type[Body]) -> tuple[Body, dict[str, Any]]:
+    """A body of this shape, and as plain JSON; raises `UsageError`.
 
     Read twice: msgspec gives types and the payload's very text, the standard library tells of duplicate keys and of numbers
     that are none.
@@ -92,15 +123,14 @@ def parse(content: bytes) -> Enqueue:
         )  # so the payload, an object of arguments, is the first level
         if misfit is not None:
             raise PayloadError(f"{misfit.path.removeprefix('.') or 'the body'}: {misfit.reason}")
-        body = msgspec.json.decode(text, type=Enqueue)
+        body = msgspec.json.decode(text, type=shape)
     except UnicodeDecodeError:
         raise UsageError("the body: expected JSON in UTF-8") from None
     except RecursionError:
         raise UsageError(f"the body is nested over {checks.MAX_DEPTH} deep") from None
     except (ValueError, msgspec.MsgspecError) as error:
         raise UsageError(f"the body: {ascii(str(error)[:200])[1:-1]}") from None
-    _check(body, whole)
-    return body
+    return body, whole
 
 
 def new_job(body: Enqueue, defaults: Defaults | None) -> NewJob:

@@ -22,7 +22,7 @@ VIEWS = (
     "pillars.redacted_attempts",
     "pillars.redacted_schedules",
 )
-FUNCTIONS = ("pillars.enqueue", "pillars.cancel", "pillars.pause", "pillars.resume")
+FUNCTIONS = ("pillars.enqueue", "pillars.cancel", "pillars.pause", "pillars.resume", "pillars.send")
 
 
 async def rows(db: str, sql: str, *args: object) -> list[list[str]]:

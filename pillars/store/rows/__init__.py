@@ -31,7 +31,7 @@ from pillars.store.rows.oversight import Defined, ProcessRow, Queue, Resumed, St
 from pillars.store.rows.people import Account, AccountRow, AuditRow, SessionRow, Tries
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
 from pillars.store.rows.server import Applied, Backend, Command, Invalid, Made, Now, Prune, Yes
-from pillars.store.rows.streams import JobEvent, Newest, Position
+from pillars.store.rows.streams import JobEvent, MessageRow, Newest, Position, Removed
 from pillars.store.rows.testing import Leftover, Template
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "Leftover",
     "Listed",
     "Made",
+    "MessageRow",
     "Named",
     "NewJob",
     "Newest",
@@ -75,6 +76,7 @@ __all__ = [
     "Prune",
     "PutBack",
     "Queue",
+    "Removed",
     "Resumed",
     "SessionRow",
     "State",

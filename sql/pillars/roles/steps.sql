@@ -47,6 +47,7 @@ with decided (object, of_enqueue, of_worker, of_viewer) as (values
     ('pause', '', 'execute', ''),
     ('resume', '', 'execute', ''),
     ('cancel', '', 'execute', ''),
+    ('send', '', 'execute', ''),
     ('complete', '', 'execute', ''),
     ('make_days', '', 'execute', ''),
     ('remove_day', '', 'execute', ''),
