@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,6 +32,7 @@ from pillars.store import (
     claiming,
     diagnosis,
     health,
+    job_events,
     jobs,
     listing,
     migrate,
@@ -651,6 +652,7 @@ READS: dict[str, Callable[[Executor], Awaitable[object]]] = {
     "workers/is_known": lambda executor: workers.is_known(executor, NOBODY),
     "health/look": health.vitals,
     "stats/look": stats.stats,
+    "job_events/lines": lambda executor: job_events.lines(executor, new_id(), datetime.now(UTC), 9),
     "diagnosis/server": diagnosis.server,
     "diagnosis/identity": diagnosis.identity,
     "diagnosis/role": diagnosis.role,
