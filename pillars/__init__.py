@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         JobFailed as JobFailed,
         LockLost as LockLost,
         NotConnected as NotConnected,
+        NotSent as NotSent,
         PayloadError as PayloadError,
         PillarsError as PillarsError,
         Retry as Retry,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         StateChanged as StateChanged,
     )
     from pillars.jobs.handle import Handle as Handle
+    from pillars.jobs.inbox import Message as Message
     from pillars.jobs.shell import shell_job as shell_job
     from pillars.jobs.stream_tokens import stream_token as stream_token
     from pillars.schedules import Schedule as Schedule, crontab as crontab, every as every
@@ -55,8 +57,10 @@ HOMES = {
     "JobExpired": "pillars.errors",
     "JobFailed": "pillars.errors",
     "LockLost": "pillars.errors",
+    "Message": "pillars.jobs.inbox",
     "Missed": "pillars.jobs.following",
     "NotConnected": "pillars.errors",
+    "NotSent": "pillars.errors",
     "PayloadError": "pillars.errors",
     "PillarsError": "pillars.errors",
     "Retry": "pillars.errors",

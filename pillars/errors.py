@@ -15,6 +15,7 @@
     |-- StartupFailed              the web app's lifespan did not begin
     |-- DatabaseTrouble            Postgres did not do as asked; `kind` says in which way
     |-- LockLost                   the job was given to another worker; nothing was written
+    |-- NotSent                    a message to a job that will not take it: it has ended, or has too many
     |-- JobEnded                   what `handle.result()` raises for a job that did not complete
     |   |-- JobFailed
     |   |-- JobCancelled
@@ -44,6 +45,7 @@ __all__ = [
     "JobFailed",
     "LockLost",
     "NotConnected",
+    "NotSent",
     "Outcome",
     "PayloadError",
     "PillarsError",
@@ -232,6 +234,13 @@ class LockLost(PillarsError):
     """The job is no longer held by this attempt; nothing was written.
 
     Let it travel: the transaction rolls back, and the attempt of the other worker stands.
+    """
+
+
+class NotSent(PillarsError):
+    """The message was not sent.
+
+    Nobody would take it: the job has ended, or 1,000 messages wait for it already.
     """
 
 

@@ -92,4 +92,4 @@ def tells_in_a_thread(ctx: Context) -> None:
 
 
 def closed(ctx: Context) -> bool:
-    return bool(ctx._control.voice.closed)  # type: ignore[attr-defined]
+    return bool(ctx._control.exchange.voice.closed)  # type: ignore[attr-defined]

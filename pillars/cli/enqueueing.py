@@ -207,7 +207,7 @@ def _payload(said: str | None) -> dict[str, Raw]:
     if said is None:
         return {}
     try:
-        text = _content(said).decode()
+        text = content(said, what="--payload", most=MAX_PAYLOAD).decode()
         whole = strictly(text)
     except RecursionError:
         raise PayloadError(f"--payload: is nested over {checks.MAX_DEPTH} deep") from None
@@ -220,16 +220,17 @@ def _payload(said: str | None) -> dict[str, Raw]:
     return msgjson.decode(text, type=dict[str, Raw])
 
 
-def _content(said: str) -> bytes:
+def content(said: str, *, what: str, most: int) -> bytes:
+    """What an argument says: itself, @file, or - for stdin."""
     try:
         if said == "-":
-            content = sys.stdin.buffer.read(MAX_PAYLOAD + 1)
+            found = sys.stdin.buffer.read(most + 1)
         elif said.startswith("@"):
-            content = Path(said[1:]).read_bytes()
+            found = Path(said[1:]).read_bytes()
         else:
-            content = said.encode()
+            found = said.encode()
     except OSError as error:
-        raise PayloadError(f"--payload: {said[1:]}: {error.strerror}") from None
-    if len(content) > MAX_PAYLOAD:
-        raise PayloadError(f"--payload: expected at most {MAX_PAYLOAD:,} bytes, got more")
-    return content
+        raise PayloadError(f"{what}: {said[1:]}: {error.strerror}") from None
+    if len(found) > most:
+        raise PayloadError(f"{what}: expected at most {most:,} bytes, got more")
+    return found

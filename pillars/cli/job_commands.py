@@ -283,3 +283,21 @@ def resume(*, ids: tuple[str, ...], **said: Any) -> int:
     from pillars.cli import changing
 
     return changing.change(changing.Resume(), ids, **said)
+
+
+@jobs.command(cls=AsWritten)
+@click.argument("job_id", metavar="ID")
+@click.argument("message", metavar="JSON|-|@FILE")
+@JSON
+@ending
+def send(*, job_id: str, message: str, as_json: bool) -> int:
+    """Say something to a job, running or not: its code finds it in ctx.inbox.
+
+    \b
+    Examples:
+      app jobs send 01890a5d-ac96-774b-bcce-b302099a8057 '{"approved": true}'
+      app jobs send 01890a5d-ac96-774b-bcce-b302099a8057 @answer.json
+    """
+    from pillars.cli import sending
+
+    return sending.send(job_id, message, as_json=as_json)

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from pillars.cli import opening, saying
+from pillars.cli import hearing, opening, saying
 from pillars.cli.ending import DONE, arguments
 from pillars.cli.opening import Opened
 from pillars.cli.tables import Cell, Column
@@ -20,8 +20,10 @@ from pillars.store import cursors, listing, oversight, schedules
 from pillars.store.listing import Page, Wanted
 from pillars.store.oversight import Seen
 from pillars.store.rows import AttemptRow, JobRow
+from pillars.store.speech import Speech, speech
 
 NEWEST_ATTEMPTS = 20
+LAST_LINES = 20
 LONGEST = 20_000  # characters of a payload, a result or a traceback; --json has all of it
 COLUMNS = (
     Column(title="ID"),
@@ -121,33 +123,37 @@ def show(job_id: str, *, as_json: bool) -> int:
     """Print one job; raises `UnknownJob` where no row is left of it."""
     with arguments():
         checked = checked_id(job_id)
-    seen = opening.run(partial(_seen, checked), command="jobs")
+    seen, spoken = opening.run(partial(_seen, checked), command="jobs")
     if as_json:
-        saying.document(listing.as_json(seen.job))
+        said = {"progress": spoken.progress, "metadata": spoken.metadata or None}
+        saying.document({**listing.as_json(seen.job), **said})
     else:
-        saying.lines(_told(seen))
+        saying.lines(_told(seen, spoken))
     return DONE
 
 
-async def _seen(job_id: UUID, opened: Opened) -> Seen:
-    return await oversight.seen(opened.database.pool, job_id, attempts=NEWEST_ATTEMPTS)
+async def _seen(job_id: UUID, opened: Opened) -> tuple[Seen, Speech]:
+    pool = opened.database.pool
+    seen = await oversight.seen(pool, job_id, attempts=NEWEST_ATTEMPTS)
+    return seen, await speech(pool, job_id, lines=LAST_LINES)
 
 
-def _told(seen: Seen) -> Iterator[str]:
-    facts = [(name, value) for name, value in _facts(seen) if value]
+def _told(seen: Seen, spoken: Speech) -> Iterator[str]:
+    facts = [(name, value) for name, value in _facts(seen, spoken) if value]
     size = max(len(name) for name, _ in facts)
     for name, value in facts:
         yield f"{name:<{size}}  {visible(value[:LONGEST])}"
     for name, text in (("payload", seen.job.payload), ("result", seen.job.result)):
         if text is not None:
             yield from ("", saying.title(name), *_indented(pretty(text), 2))
+    yield from hearing.told(spoken)
     if seen.attempts:
         yield from ("", saying.title("attempts"))
         for attempt in seen.attempts:
             yield from _of_attempt(attempt, seen.now)
 
 
-def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
+def _facts(seen: Seen, spoken: Speech) -> Iterator[tuple[str, str]]:
     job, now = seen.job, seen.now
 
     def at(when: datetime | None) -> str:
@@ -156,6 +162,7 @@ def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
     yield "id", str(job.job_id)
     yield "name", job.name
     yield "state", job.state + _because(seen)
+    yield "progress", hearing.bar(spoken.progress)
     yield "queue", job.queue
     yield "priority", str(job.priority)
     yield "attempt", f"{job.attempt} of {job.max_attempts or 'as defined'}"

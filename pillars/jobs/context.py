@@ -10,6 +10,7 @@ from pillars.durations import Duration, duration
 from pillars.errors import UsageError
 from pillars.jobs.connected import connection
 from pillars.jobs.crossing import running_loop
+from pillars.jobs.inbox import Inbox
 from pillars.jobs.options import checked_name
 from pillars.jobs.saying import MOST_OUTPUT, Progress, Tracked, Voice, encoded
 
@@ -36,14 +37,24 @@ class Control(Protocol):
     def must_end(self) -> bool: ...
 
     @property
+    def exchange(self) -> "Exchange": ...
+
+    async def checkpoint(self) -> None: ...
+
+    def checkpoint_now(self) -> None: ...
+
+
+class Exchange(Protocol):
+    """By which code speaks and is spoken to."""
+
+    @property
     def voice(self) -> Voice: ...
 
     @property
     def log(self) -> "FilteringBoundLogger": ...
 
-    async def checkpoint(self) -> None: ...
-
-    def checkpoint_now(self) -> None: ...
+    @property
+    def inbox(self) -> Inbox: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +82,7 @@ class Context:
 
         Its lines go to the process's log, and are kept with the job: up to 10,000 of an attempt.
         """
-        return self._control.log
+        return self._control.exchange.log
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Say how far the job is: `ctx.progress(3, 10, "reading")`, on the loop and in threads alike.
@@ -79,7 +90,7 @@ class Context:
         `done` and `total` are finite and not below 0, in any unit; without a `total` nobody knows how much is left. Costs a
         microsecond: ten times a second the newest is written, the others are nobody's. Raises `UsageError` for what is no number.
         """
-        self._control.voice.watch(Progress(done, total, message))
+        self._control.exchange.voice.watch(Progress(done, total, message))
 
     def track(
         self,
@@ -95,7 +106,9 @@ class Context:
         is the least time between two reports. Raises `UsageError` for a `total` that is no number.
         """
         seconds = duration(every, what="every").total_seconds()
-        return Tracked(items, self._control.voice, total=total, message=message, every=seconds)
+        return Tracked(
+            items, self._control.exchange.voice, total=total, message=message, every=seconds
+        )
 
     def emit(self, name: str, data: object = None) -> None:
         """Say an output that others may read while the job runs: `ctx.emit("page", {"number": 3})`, on the loop and in threads alike.
@@ -106,7 +119,7 @@ class Context:
         """
         checked = checked_name(name, "ctx.emit: name")
         written = encoded(data, what=f"ctx.emit({checked!r}): data", most=MOST_OUTPUT)
-        self._control.voice.emit(checked, written)
+        self._control.exchange.voice.emit(checked, written)
 
     @property
     def metadata(self) -> MutableMapping[str, Any]:
@@ -116,7 +129,16 @@ class Context:
         be kept. Setting raises `PayloadError` for what does not fit, and any use raises `DatabaseTrouble` where what an earlier attempt has
         left could not be read.
         """
-        return self._control.voice.metadata
+        return self._control.exchange.voice.metadata
+
+    @property
+    def inbox(self) -> Inbox:
+        """What others say to the job while it runs, and said before: `async for message in ctx.inbox:`, or `await ctx.inbox.get()`.
+
+        In a thread `ctx.inbox.get_now()`. Each is a `Message` with its `data`, `sent_by` and `sent_at`, given once to an attempt, in the
+        order in which they were sent. A job that never looks costs nothing.
+        """
+        return self._control.exchange.inbox
 
     @property
     def cancelled(self) -> bool:

@@ -8,11 +8,12 @@ from uuid import UUID
 import anyio
 
 from pillars.durations import Duration, duration, words
-from pillars.errors import JobCancelled, JobExpired, JobFailed, UnknownJob, UsageError
+from pillars.errors import JobCancelled, JobExpired, JobFailed, NotSent, UnknownJob, UsageError
 from pillars.jobs.connected import current
 from pillars.jobs.following import Told, told
 from pillars.jobs.options import LONGEST_TAG, checked_text, shown
-from pillars.store import jobs as store
+from pillars.jobs.saying import MOST_OUTPUT, encoded
+from pillars.store import job_messages as messages, jobs as store
 from pillars.store.rows import Final
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 BY_CODE = "the application's code"
+UNSENT = {
+    "final": "it has ended, and takes no message any more",
+    "full": "1,000 messages wait for it already; does its code read ctx.inbox?",
+}
+"""Why a message was not sent."""
 ENDINGS = {"failed": JobFailed, "cancelled": JobCancelled, "expired": JobExpired}
 
 
@@ -107,6 +113,20 @@ class Handle(Generic[R]):
         Returns whether it was unfinished. Raises `UnknownJob` where there is none, `NotConnected` and `DatabaseTrouble`.
         """
         return self._unfinished(await store.resume(current().pool, self._id))
+
+    async def send(self, data: object, *, by: str | None = None) -> None:
+        """Say something to the job, whose code finds it in `ctx.inbox`: at once where it waits there, else when it looks, in whichever attempt.
+
+        `data` is JSON of at most 64 KiB. `by` says for people who sends it. Returns once it is committed. Raises `NotSent` where the job has
+        ended or 1,000 messages wait, `UnknownJob` where there is none, `PayloadError` where `data` does not fit, `UsageError` where `by` is
+        no text of 1 to 200 bytes, `NotConnected` and `DatabaseTrouble`.
+        """
+        written = encoded(data, what="message", most=MOST_OUTPUT).decode()
+        match await messages.send(current().pool, self._id, written, by=asking(by)):
+            case "unknown":
+                raise self._unknown()
+            case "final" | "full" as why:
+                raise NotSent(f"{self._job.name} {self._id}: {UNSENT[why]}")
 
     def _unfinished(self, answer: str) -> bool:
         if answer == "unknown":

@@ -17,6 +17,7 @@ FLOORS = Statement("job_events/floors", Floor)
 BOUNDS = Statement("job_events/bounds", Bounds)
 POSITION = Statement("job_events/position", Position)
 NEWEST = Statement("job_events/newest", Newest)
+LINES = Statement("job_events/lines", JobEvent)
 
 CHANNEL = "pillars_said"
 """Notified, without a payload, whenever jobs have said something."""
@@ -105,3 +106,8 @@ async def bounds(executor: Executor) -> Bounds:
 async def newest(executor: Executor, job_ids: Collection[UUID], since: datetime) -> list[Newest]:
     """The newest progress and metadata of jobs that were made after `since`."""
     return await executor.rows(NEWEST, list(job_ids), since)
+
+
+async def lines(executor: Executor, job_id: UUID, since: datetime, limit: int) -> list[JobEvent]:
+    """The last lines of the log of a job that was made after `since`, the newest first."""
+    return await executor.rows(LINES, job_id, since, limit)

@@ -6,7 +6,7 @@ a drain, not what runs beside it.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -31,6 +31,8 @@ from pillars.testing.telling import Ran, Said
 from pillars.worker.attempts import Attempt
 from pillars.worker.children.nursery import Nursery
 from pillars.worker.completing import Completer
+from pillars.worker.delivering import Deliveries
+from pillars.worker.exchange import Collectors
 from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.holdings import Holdings, counted_clock
 from pillars.worker.outcomes import (
@@ -67,10 +69,6 @@ class Hearing(Sayings):
     def __init__(self, executor: Executor, worker_id: UUID) -> None:
         super().__init__(executor, worker_id)
         self.written: list[store.Said] = []
-
-    async def write_until(self, over: anyio.CancelScope) -> None:
-        with over:
-            await self.run()
 
     def _was_written(self, said: Sequence[store.Said]) -> None:
         self.written += said
@@ -164,6 +162,7 @@ class Hand:
         self._begun.add(claimed.job_id)
         job = self._jobs[claimed.name]
         sayings = Hearing(self._database.runtime, self._process.worker_id)
+        deliveries = Deliveries(self._database.runtime, self._process.worker_id)
         attempt = WatchedAttempt(
             claimed,
             job,
@@ -171,7 +170,7 @@ class Hand:
             complete=partial(Completer, self._process.worker_id),
             grace=self._process.settings.grace.total_seconds(),
             in_a_child=nursery.run if job.command else None,
-            collector=sayings,
+            collectors=Collectors(sayings, deliveries),
         )
         looking, writing, running = (anyio.CancelScope() for _ in range(3))
         outcome: Outcome = (
@@ -180,13 +179,13 @@ class Hand:
         self._running.append(running)
         async with anyio.create_task_group() as crew:
             crew.start_soon(self._look_for_awaited, crew, looking, running)
-            crew.start_soon(sayings.write_until, writing)
+            crew.start_soon(_until, writing, sayings.run, deliveries.run)
             with running:
                 attempt.heed_deadline()
                 outcome = await attempt.run()
-            if attempt.spoken is not None:
-                await attempt.spoken.heard()
-                attempt.spoken.close()
+            if attempt.exchanged is not None:
+                await attempt.exchanged.over(outcome)
+                attempt.exchanged.close()
             looking.cancel()
             writing.cancel()
         self._running.remove(running)
@@ -274,6 +273,14 @@ class Hand:
             if ended is None or ended.state == "completed":
                 outcome = Completed(None if ended is None else ended.result)
         return _ran(attempt, outcome)
+
+
+async def _until(over: anyio.CancelScope, *loops: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run what a worker runs beside its jobs."""
+    with over:
+        async with anyio.create_task_group() as group:
+            for one in loops:
+                group.start_soon(one)
 
 
 def _said(said: store.Said) -> Said:

@@ -1,4 +1,4 @@
-"""The body of an enqueue: JSON read strictly, so that what is stored is what was meant."""
+"""The bodies of an enqueue and of a message: JSON read strictly, so that what is stored is what was meant."""
 
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -13,6 +13,7 @@ from pillars.codec import MAX_PAYLOAD, checks
 from pillars.codec.strict import strictly
 from pillars.errors import PayloadError, UsageError
 from pillars.jobs import options
+from pillars.jobs.saying import MOST_OUTPUT
 from pillars.store.ids import new_id
 from pillars.store.rows import Defaults, NewJob
 from pillars.web.shapes import NAMED
@@ -76,6 +77,14 @@ class Grants(msgspec.Struct, forbid_unknown_fields=True):
     ] = "1h"
 
 
+class Send(msgspec.Struct, forbid_unknown_fields=True):
+    """What is said to a job."""
+
+    data: Annotated[
+        msgspec.Raw, Meta(description="Any JSON, of at most 64 KiB.", extra_json_schema={})
+    ]
+
+
 async def read(request: Request) -> Enqueue:
     """Read and check an enqueue's body; raises 408, 413 or 415 as `HTTPException`, else `UsageError`."""
     return parse(await _of_json(request, most=MAX_PAYLOAD, said=TOO_LARGE))
@@ -99,6 +108,13 @@ async def read_small(request: Request, shape: type[Shape]) -> Shape:
     """Read a body of a few KB; raises as `read`."""
     content = await _of_json(request, most=SMALL, said=f"expected at most {SMALL:,} bytes")
     return _decoded(content, shape)[0]
+
+
+async def read_message(request: Request) -> str:
+    """Read and check what is said to a job: its JSON. Raises as `read`."""
+    said = f"expected at most {MOST_OUTPUT:,} bytes; store the bulk elsewhere and pass a reference"
+    body, _ = _decoded(await _of_json(request, most=MOST_OUTPUT, said=said), Send)
+    return bytes(body.data).decode()
 
 
 async def _of_json(request: Request, *, most: int, said: str) -> bytes:

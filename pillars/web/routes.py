@@ -21,7 +21,7 @@ from pillars.web.api.processes import Processes
 from pillars.web.api.queues import Queues
 from pillars.web.api.schedules import Schedules
 from pillars.web.api.tasks import Tasks
-from pillars.web.bodies import Enqueue, EnqueueNamed, Grants
+from pillars.web.bodies import Enqueue, EnqueueNamed, Grants, Send
 from pillars.web.dashboard import table as dashboard
 from pillars.web.dashboard.entrance import Entrance
 from pillars.web.gate import Gate
@@ -143,6 +143,12 @@ def _jobs(jobs: Jobs) -> list[Resource]:
         Resource("/api/jobs/{job_id}/pause", "jobs", {
             "POST": Operation(
                 "pause_job", "Pause a job.", jobs.pause, paused, problems=(409,), action="job.pause"
+            ),
+        }),
+        Resource("/api/jobs/{job_id}/messages", "jobs", {
+            "POST": Operation(
+                "send_message", "Say something to a job, running or not: its code finds it in its inbox.", jobs.send,
+                {201: Answer("It was sent.", shapes.Sent)}, problems=(400, 408, 409, 413, 415), body=Send, action="job.send",
             ),
         }),
         Resource("/api/jobs/{job_id}/resume", "jobs", {

@@ -43,6 +43,13 @@ def _carried(hint: Any) -> Any:
     return {timedelta: Seconds, datetime: Time}.get(hint, hint)
 
 
+class Sent(msgspec.Struct):
+    """What became of a message."""
+
+    job_id: UUID
+    outcome: Literal["sent"]
+
+
 class Problem(msgspec.Struct):
     """Why a request was refused or failed (RFC 9457)."""
 

@@ -2,26 +2,24 @@
 
 import asyncio
 import concurrent.futures
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
 from pillars import backoff, log
 from pillars.durations import words
-from pillars.errors import DatabaseTrouble
 from pillars.jobs.context import Complete, Context
-from pillars.jobs.crossing import running_loop
 from pillars.jobs.definition import Job
 from pillars.settings.redaction import masked, secrets_in
 from pillars.store.rows import Claimed
 from pillars.worker.calling import in_a_thread
+from pillars.worker.exchange import MAKING, Collectors, Exchange
 from pillars.worker.holdings import JobKey
 from pillars.worker.judging import Raised, frames_of, judged, one_line
 from pillars.worker.outcomes import (
@@ -34,16 +32,11 @@ from pillars.worker.outcomes import (
     Snoozed,
 )
 from pillars.worker.rest import Rest
-from pillars.worker.voice import NOBODY, Collector, Voice
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
 
 AFTER_DRAIN = timedelta(
     seconds=5
 )  # so that the next worker takes it, not this one's sibling that stops too
 GRACE_OF_THE_LOST = 2.0  # seconds; 4 s after its locks can no longer be trusted the process ends
-MAKING = threading.Lock()  # of voices: two threads of a job may begin to speak at once
 
 
 class Why(Enum):
@@ -66,7 +59,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_asked", "_asked_by", "_begun", "_collector", "_complete", "_grace", "_in_a_child", "_loop", "_on_rest", "_threads", "_timer", "_voice",
+        "_asked", "_asked_by", "_begun", "_collectors", "_complete", "_exchange", "_grace", "_in_a_child", "_loop", "_on_rest", "_threads", "_timer",
         "began_at", "claimed", "completed_inside", "job", "key", "outcome", "rest", "stopped_at", "task", "why",
     )  # fmt: skip
 
@@ -80,7 +73,7 @@ class Attempt:
         grace: float,
         on_rest: Callable[["Attempt"], None] = lambda _attempt: None,
         in_a_child: "InAChild | None" = None,
-        collector: Collector = NOBODY,
+        collectors: Collectors | None = None,
     ) -> None:
         self.claimed = claimed
         self.job = job
@@ -110,9 +103,8 @@ class Attempt:
         """How often the task was cancelled by us."""
         self.outcome: Outcome | None = None
         """How its code has ended, once it has."""
-        self._collector = collector
-        """Of what it says."""
-        self._voice: Voice | None = None
+        self._collectors = collectors
+        self._exchange: Exchange | None = None
 
     @property
     def max_attempts(self) -> int:
@@ -141,8 +133,8 @@ class Attempt:
             return
         self._asked_by += (why,)
         self._note(why)
-        if why is Why.LOST and self._voice is not None:
-            self._voice.close()
+        if why is Why.LOST and self._exchange is not None:
+            self._exchange.close()
         if self.job.kind != "thread" or why is Why.DRAIN:
             self._cancel()
 
@@ -150,30 +142,23 @@ class Attempt:
         self.why = self.why or why
         self.stopped_at = self.stopped_at or time.monotonic()
         self.rest.end()
+        if self._exchange is not None:
+            self._exchange.move()
 
     @property
-    def voice(self) -> Voice:
-        """What its code says things by, from any thread; made when it first does."""
-        if self._voice is None:
+    def exchange(self) -> Exchange:
+        """By which its code speaks and is spoken to, from any thread; made when it first does."""
+        if self._exchange is None:
             with MAKING:
-                if self._voice is None:
-                    self._voice = Voice(self.claimed, self._collector, hide=self._hide())
-        return self._voice
+                if self._exchange is None:
+                    loop = self._loop or asyncio.get_running_loop()
+                    self._exchange = Exchange(self, self._collectors, loop, hide=self._hide())
+        return self._exchange
 
     @property
-    def spoken(self) -> Voice | None:
-        """Its voice, where its code has made use of it."""
-        return self._voice
-
-    def heard_now(self) -> None:
-        """All that it has said so far is written, or will not be: for the job's own thread. On the loop nobody can wait for that."""
-        if self._voice is not None and self._loop is not None and running_loop() is not self._loop:
-            with suppress(concurrent.futures.CancelledError):  # the loop ends
-                asyncio.run_coroutine_threadsafe(self._voice.heard(), self._loop).result()
-
-    @property
-    def log(self) -> "FilteringBoundLogger":
-        return self.voice.logger
+    def exchanged(self) -> Exchange | None:
+        """That, where its code has made use of it."""
+        return self._exchange
 
     @property
     def begun(self) -> bool:
@@ -309,13 +294,10 @@ class Attempt:
 
     async def _remember(self) -> None:
         """Read what an earlier attempt has left as metadata, before code asks for it that cannot wait."""
-        try:
-            left = await self._collector.left(self.claimed)
-        except DatabaseTrouble as trouble:
-            self.voice.metadata.is_unread(trouble)
-        else:
+        if self._collectors is not None:
+            left = await self._collectors.sayings.left(self.claimed)
             if left is not None:
-                self.voice.metadata.begin_with(left)
+                self.exchange.begin_with(left)
 
     def _context(self) -> Context:
         claimed = self.claimed

@@ -24,6 +24,7 @@ class Heard(Protocol):
     """Whoever has said things that are to be written first."""
 
     async def heard(self) -> None: ...
+    def heard_now(self) -> None: ...
 
 
 class Ending(Protocol):
@@ -34,8 +35,7 @@ class Ending(Protocol):
     completed_inside: bool
 
     @property
-    def spoken(self) -> Heard | None: ...
-    def heard_now(self) -> None: ...
+    def exchanged(self) -> Heard | None: ...
 
 
 class Completer:
@@ -54,8 +54,8 @@ class Completer:
 
     async def _complete(self, ended: Ended, connection: Any) -> None:
         borrowed = borrow(connection, otherwise="call ctx.complete_now(...), without await")
-        if self._attempt.spoken is not None:
-            await self._attempt.spoken.heard()  # from the commit on nothing of it is written
+        if self._attempt.exchanged is not None:
+            await self._attempt.exchanged.heard()  # from the commit on nothing of it is written
         latest = time.monotonic() + PATIENCE.total_seconds()
         answer = await settling.complete(borrowed, self._worker_id, ended)
         while not self._is_done(answer, latest):
@@ -65,7 +65,8 @@ class Completer:
     def now(self, result: object, connection: Any, /) -> None:
         ended = self._ended(result)
         borrowed = borrow_now(connection, otherwise="write await ctx.complete(...)")
-        self._attempt.heard_now()
+        if self._attempt.exchanged is not None:
+            self._attempt.exchanged.heard_now()
         latest = time.monotonic() + PATIENCE.total_seconds()
         answer = settling.complete_now(borrowed, self._worker_id, ended)
         while not self._is_done(answer, latest):

@@ -16,12 +16,11 @@ from pillars.store.rows import Claimed
 from pillars.store.settling import Returned
 from pillars.worker.attempts import AFTER_DRAIN, Attempt, InAChild, Why
 from pillars.worker.completing import Completer
+from pillars.worker.exchange import Collectors, Exchange
 from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.holdings import Holdings, counted_clock
 from pillars.worker.outcomes import Outcome, Released
-from pillars.worker.saying import Sayings
 from pillars.worker.slots import Slots
-from pillars.worker.voice import Voice
 
 LONGEST_WAIT = 1.0  # seconds that a job claimed ahead is kept from other workers
 
@@ -37,7 +36,7 @@ class Crew:
         holdings: Holdings,
         finisher: Finisher,
         *,
-        sayings: Sayings,
+        collectors: Collectors,
         on_freed: Callable[[], None],
         on_rest: Callable[[Attempt], None],
         in_a_child: InAChild | None = None,
@@ -47,7 +46,7 @@ class Crew:
         self._slots = slots
         self._holdings = holdings
         self._finisher = finisher
-        self._sayings = sayings
+        self._collectors = collectors
         self._on_freed = on_freed
         self._on_rest = on_rest
         self._in_a_child = in_a_child
@@ -147,8 +146,8 @@ class Crew:
         self._attempts.clear()
         for attempt in left:
             attempt.rest.kill()
-            if attempt.spoken is not None:
-                attempt.spoken.close()
+            if attempt.exchanged is not None:
+                attempt.exchanged.close()
             self._finisher.take(Settling.of(attempt, attempt.outcome or Released(AFTER_DRAIN)))
         return any(attempt.outcome is None for attempt in left)
 
@@ -160,7 +159,7 @@ class Crew:
         job = self._jobs[claimed.name]
         attempt = Attempt(
             claimed, job, threads=self._threads, complete=self._complete, grace=self._grace,
-            on_rest=self._on_rest, in_a_child=self._in_a_child, collector=self._sayings,
+            on_rest=self._on_rest, in_a_child=self._in_a_child, collectors=self._collectors,
         )  # fmt: skip
         self._attempts[attempt] = None
         self._slots.take(job.kind, claimed.queue)
@@ -198,16 +197,16 @@ class Crew:
                 raise
             return attempt.cancelled_itself(error)
 
-    async def _hear(self, voice: Voice) -> None:
+    async def _hear(self, exchange: Exchange, outcome: Outcome) -> None:
         """See that what it said is written before its outcome is: whoever reads that the job has ended is to find it all."""
         while True:
             try:
-                await voice.heard()
+                await exchange.over(outcome)
             except asyncio.CancelledError:  # as in `_hand_over`
                 if self._ending:
                     raise
             else:
-                voice.close()
+                exchange.close()
                 return
 
     async def _hand_over(self, settling: Settling) -> None:
@@ -223,8 +222,8 @@ class Crew:
         try:
             attempt.outcome = outcome = await self._outcome(attempt)
             self._holdings.ended(attempt.key)
-            if attempt.spoken is not None:
-                await self._hear(attempt.spoken)
+            if attempt.exchanged is not None:
+                await self._hear(attempt.exchanged, outcome)
             if attempt in self._attempts:
                 del self._attempts[attempt]
                 settling = Settling.of(attempt, outcome)

@@ -22,6 +22,8 @@ from pillars.worker.attempts import Attempt, Why
 from pillars.worker.children.nursery import Nursery
 from pillars.worker.claiming import Claimer
 from pillars.worker.crew import Crew
+from pillars.worker.delivering import Deliveries
+from pillars.worker.exchange import Collectors
 from pillars.worker.finishing import Finisher
 from pillars.worker.guarding import Guard
 from pillars.worker.heartbeat import Heartbeat
@@ -65,8 +67,9 @@ class Worker:
         )
         self.nursery = Nursery(process)
         self.sayings = Sayings(process.database.runtime, process.worker_id)
+        self.deliveries = Deliveries(process.database.runtime, process.worker_id)
         self.crew = Crew(
-            process, jobs, self.slots, self.holdings, self.finisher, sayings=self.sayings,
+            process, jobs, self.slots, self.holdings, self.finisher, collectors=Collectors(self.sayings, self.deliveries),
             on_freed=self.claimer.freed, on_rest=self._rests, in_a_child=self.nursery.run,
         )  # fmt: skip
         self.pauses = Pauses(process)
@@ -99,6 +102,7 @@ class Worker:
                 parts.start_soon(self.crew.run, name="crew")
                 parts.start_soon(self.finisher.run, name="finisher")
                 parts.start_soon(self.sayings.run, name="sayings")
+                parts.start_soon(self.deliveries.run, name="deliveries")
                 parts.start_soon(self.listener.run, name="listener")
                 parts.start_soon(self.pauses.run, name="pauses")
                 parts.start_soon(self.sweeper.run, name="sweeper")
@@ -171,8 +175,8 @@ class Worker:
         self.crew.take_in(jobs)
 
     def _told(self, message: str) -> None:
-        """A job of ours is asked to end, to pause, or to go on."""
-        if self.pauses.heard(self.crew, message):
+        """A job of ours is asked to end, to pause, or to go on; or something is said to it."""
+        if self.pauses.heard(self.crew, message) or self.deliveries.heard(message):
             return
         self.crew.stop(Why.CANCEL, lambda claimed: str(claimed.job_id) == message)
 

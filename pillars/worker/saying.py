@@ -118,10 +118,13 @@ class Sayings:
         if voice.unheard:
             self._lose(voice, "the database was in trouble for too long")
 
-    async def left(self, claimed: Claimed) -> str | None:
-        """The metadata that earlier attempts of a job have left. Raises `DatabaseTrouble`."""
+    async def left(self, claimed: Claimed) -> str | DatabaseTrouble | None:
+        """The metadata that earlier attempts of a job have left, or why that cannot be read."""
         since = not_ended_before(claimed.job_id)
-        found = await job_events.newest(self._executor, [claimed.job_id], since)
+        try:
+            found = await job_events.newest(self._executor, [claimed.job_id], since)
+        except DatabaseTrouble as trouble:
+            return trouble
         return next((one.body for one in found if one.kind == "metadata"), None)
 
     def _taken(self) -> list[_Taken]:

@@ -3,19 +3,15 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 from uuid import UUID
 
-from pillars import log
 from pillars.errors import LockLost, UsageError
 from pillars.jobs.saying import Counted
 from pillars.store.job_events import Said
 from pillars.store.rows import Claimed
 from pillars.worker.lines import Hide, how_far, logged, printed, remark, spoken
 from pillars.worker.metadata import Metadata
-
-if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger
 
 # Between two writes, a tenth of a second apart: what is more is a flood, and nobody reads it.
 MOST_BUFFERED = 1_000  # lines
@@ -29,32 +25,6 @@ SELDOM = 1.0  # seconds between two of them: a job of a day writes no million ro
 LEFT_OUT, CUT = "left out", "cut"
 
 
-class Collector(Protocol):
-    """Who writes what is said."""
-
-    def speaks(self, voice: "Voice") -> None: ...
-
-    async def heard(self, voice: "Voice") -> None: ...
-
-    async def left(self, claimed: Claimed) -> str | None: ...
-
-
-class _Nobody:
-    """For an attempt without a worker."""
-
-    def speaks(self, voice: "Voice") -> None:
-        pass
-
-    async def heard(self, voice: "Voice") -> None:
-        pass
-
-    async def left(self, claimed: Claimed) -> str | None:  # noqa: ARG002
-        return None
-
-
-NOBODY: Collector = _Nobody()
-
-
 class Voice:
     """Takes what is said on whichever thread, at once; `take` hands over what has gathered.
 
@@ -62,17 +32,19 @@ class Voice:
     """
 
     __slots__ = (
-        "_buffered", "_bytes", "_changed", "_closed", "_collector", "_counted", "_cut", "_guard", "_hide", "_left_out", "_lines", "_logger",
-        "_metadata", "_output_bytes", "_outputs", "_queued", "_said", "_said_progress", "_seldom_until",
+        "_buffered", "_bytes", "_changed", "_closed", "_counted", "_cut", "_guard", "_hide", "_left_out", "_lines",
+        "_metadata", "_on_speech", "_output_bytes", "_outputs", "_queued", "_said", "_said_progress", "_seldom_until",
         "_told", "attempt", "in_flight", "job_id", "lock_token", "name",
     )  # fmt: skip
 
-    def __init__(self, claimed: Claimed, collector: Collector, *, hide: Hide) -> None:
+    def __init__(
+        self, claimed: Claimed, on_speech: Callable[["Voice"], None], *, hide: Hide
+    ) -> None:
         self.job_id: UUID = claimed.job_id
         self.lock_token = claimed.lock_token
         self.name = claimed.name
         self.attempt = claimed.attempt
-        self._collector = collector
+        self._on_speech = on_speech
         self._hide = hide
         self._guard = threading.Lock()
         self._closed = False
@@ -88,7 +60,6 @@ class Voice:
         self._counted: Counted | None = None
         """What the newest progress is read from, when it is written."""
         self._said_progress: tuple[float, float | None, str | None] | None = None
-        self._logger: FilteringBoundLogger | None = None
         self._metadata: Metadata | None = None
         self._changed = False
         self._told = 0
@@ -96,14 +67,6 @@ class Voice:
         self._seldom_until = 0.0
 
     # --- what the job's code says ---
-
-    @property
-    def logger(self) -> "FilteringBoundLogger":
-        """The job's logger, whose lines are said, too."""
-        if self._logger is None:
-            bound = {"job_id": str(self.job_id), "job_name": self.name, "attempt": self.attempt}
-            self._logger = log.telling(self.name, self.log, **bound)
-        return self._logger
 
     @property
     def metadata(self) -> Metadata:
@@ -183,13 +146,9 @@ class Voice:
     def _speak(self) -> None:
         if not (self._queued or self._closed):
             self._queued = True
-            self._collector.speaks(self)
+            self._on_speech(self)
 
     # --- what the worker does ---
-
-    async def heard(self) -> None:
-        """All that was said so far is written, or will not be."""
-        await self._collector.heard(self)
 
     @property
     def full(self) -> bool:

@@ -872,6 +872,42 @@ begin
     return 'resumed';
 end $$;
 COMMENT ON FUNCTION pillars.resume_name(name text) IS 'Let a paused job name go on: resumed, unpaused (it was not paused), unknown (no process has defined it).';
+CREATE FUNCTION pillars.send(job_id uuid, message jsonb, sent_by text DEFAULT NULL::text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    job pillars.jobs;
+    size integer := octet_length(send.message::text);
+begin
+    if size is null or size > 65536 then
+        raise exception 'message: expected JSON of at most 65536 bytes, got %; store the bulk elsewhere and pass a reference',
+            coalesce(size::text, 'null') using errcode = 'invalid_parameter_value';
+    end if;
+    for look in 1..2 loop
+        select * into job from pillars.jobs held where held.job_id = send.job_id;
+        if found then
+            if (select count(*) from (select from pillars.job_messages waiting where waiting.job_id = send.job_id limit 1000) waiting) >= 1000 then
+                return 'full';
+            end if;
+            if to_regclass('pillars.job_messages_' || to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD')) is null then
+                perform pillars.make_days(); -- no worker has swept for days
+            end if;
+            insert into pillars.job_messages (job_id, body, sent_by, sent_at)
+            values (send.job_id, send.message, pillars.asking(send.sent_by), pillars.now());
+            if job.locked_by is not null then
+                perform pg_notify(pillars.own_channel(job.locked_by), 'message ' || send.job_id);
+            end if;
+            return 'sent';
+        end if;
+        perform from pillars.finished_jobs ended where ended.job_id = send.job_id;
+        if found then
+            return 'final';
+        end if;
+    end loop;
+    return 'unknown';
+end $$;
+COMMENT ON FUNCTION pillars.send(job_id uuid, message jsonb, sent_by text) IS 'Say something to a job: sent (its code finds it in its inbox), final (it has ended), full (1,000 wait already), unknown.';
 CREATE FUNCTION pillars.shown(value text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN COALESCE(regexp_replace(((to_json("left"(value, 60)))::text COLLATE "C"), '[^ -~]'::text, '?'::text, 'g'::text), 'null'::text);

@@ -179,6 +179,26 @@ async def says_and_completes(ctx: Context) -> str | None:
     return None
 
 
+@job(name="crunch.hears", process=True)
+async def hears(ctx: Context) -> list[Any]:
+    found: list[Any] = []
+    ctx.emit("ready")
+    async for message in ctx.inbox:
+        if message.data == "enough":
+            break
+        found.append(message.data)
+    return found
+
+
+@job(name="crunch.hears.now", process=True)
+def hears_now(ctx: Context) -> list[Any]:
+    found: list[Any] = [ctx.inbox.get_now(timeout=0.05)]
+    ctx.emit("ready")
+    while (message := ctx.inbox.get_now()) is not None and message.data != "enough":
+        found.append(message.data)
+    return found
+
+
 kept: list[bytearray] = []
 
 
@@ -216,6 +236,14 @@ speaks = shell_job(
     ],
     name="shell.speaks",
 )
+asks_in_lines = shell_job(
+    [
+        "sh",
+        "-c",
+        """read job <&3; echo '{{"asks": true}}' >&4; read told <&3; echo "{{\\"result\\": $told}}" >&4""",
+    ],
+    name="shell.asks",
+)
 babbles = shell_job(
     [
         "sh",
@@ -238,5 +266,5 @@ heeds = shell_job(
 
 ALL: list[Any] = [
     add, who, who_once, awaits, asks, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
-    descriptors, leaves, logs, says, remembers, says_and_completes, grows, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
+    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, asks_in_lines, grows, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from pillars import connection, enqueue_many, every
 from pillars.errors import (
     DatabaseTrouble,
     JobEnded,
+    NotSent,
     Trouble,
     UnknownJob,
     UnknownSchedule,
@@ -218,6 +219,21 @@ async def run(w: World) -> None:
 @attempts("job_events/write", by="worker")
 async def said(w: World) -> None:
     await w.enqueue("say")
+
+
+@attempts("job_messages/untaken", "job_messages/remove", by="worker")
+async def spoken_to(w: World) -> None:
+    handle = await w.enqueue("listen")
+    await w.insists(lambda: handle.send("go on", by="a fault"))
+    await w.struck()
+    await w.insists(lambda: handle.send("end", by="a fault"))
+
+
+@attempts("job_messages/send")
+async def sent(w: World) -> None:
+    handle = await w.enqueue("listen")
+    with suppress(NotSent):  # the first had arrived, and the job has read it and ended
+        await w.insists(lambda: handle.send("end", by="a fault"))
 
 
 @attempts("job_events/newest", by="worker")
@@ -672,6 +688,7 @@ READS: dict[str, Callable[[Executor], Awaitable[object]]] = {
     ),
     "job_events/bounds": job_events.bounds,
     "job_events/newest": lambda executor: job_events.newest(executor, [NOBODY], LONG_AGO),
+    "job_events/lines": lambda executor: job_events.lines(executor, new_id(), datetime.now(UTC), 9),
     "diagnosis/server": diagnosis.server,
     "diagnosis/identity": diagnosis.identity,
     "diagnosis/role": diagnosis.role,

@@ -93,13 +93,8 @@ async def work(ctx: Context, number: int, how: str = "") -> dict[str, int]:
                 number, time.time() + 0.02
             ):
                 raise Snooze("10ms")
-            case "say":
-                ctx.log.info("said", number=number)
-                ctx.progress(number)
-                ctx.emit("number", number)
-            case "remember" if "number" not in ctx.metadata:
-                ctx.metadata["number"] = number
-                raise Snooze("10ms")
+            case "say" | "remember" | "listen":
+                await speak(ctx, number, how)
             case "wait":
                 await HERE.get().let.wait()
             case "rest":
@@ -112,6 +107,21 @@ async def work(ctx: Context, number: int, how: str = "") -> dict[str, int]:
                     noting.over()
                     await ctx.complete(ended, connection=mine)
         return ended
+
+
+async def speak(ctx: Context, number: int, how: str) -> None:
+    """Say something, or hear it."""
+    if how == "say":
+        ctx.log.info("said", number=number)
+        ctx.progress(number)
+        ctx.emit("number", number)
+    elif how == "listen":
+        async for message in ctx.inbox:
+            if message.data == "end":
+                break
+    elif "number" not in ctx.metadata:
+        ctx.metadata["number"] = number
+        raise Snooze("10ms")
 
 
 @job(name="faults.fail", max_attempts=2, max_crashes=1000, backoff="10ms")

@@ -23,7 +23,7 @@ VIEWS = (
     "pillars.redacted_schedules",
 )
 FUNCTIONS = (
-    "pillars.enqueue", "pillars.cancel", "pillars.pause", "pillars.resume", "pillars.pause_name", "pillars.resume_name",
+    "pillars.enqueue", "pillars.cancel", "pillars.pause", "pillars.resume", "pillars.send", "pillars.pause_name", "pillars.resume_name",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ MAY = {
     f"select pillars.cancel('{JOB}')": OWNER | WORKER,
     f"select pillars.pause('{JOB}')": OWNER | WORKER,
     f"select pillars.resume('{JOB}')": OWNER | WORKER,
+    f"select pillars.send('{JOB}', '1')": OWNER | WORKER,
     f"select pillars.complete('{JOB}', 1, '{JOB}', 'full', null)": OWNER | WORKER,
     "select pillars.insert_jobs('[]')": OWNER | WORKER,
     "select pillars.sweep()": OWNER | WORKER,

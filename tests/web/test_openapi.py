@@ -252,6 +252,9 @@ async def ask_of_jobs(checked: Checked, db: str) -> None:
     await checked.ask("POST", "/api/jobs/{job_id}/resume", 200, at=held)
     await checked.ask("POST", "/api/jobs/{job_id}/pause", 200, at=failed)
     await checked.ask("POST", "/api/jobs/{job_id}/resume", 200, at=failed)
+    said = {"json": {"data": {"approved": True}}}
+    await checked.ask("POST", "/api/jobs/{job_id}/messages", 201, at=held, **said)
+    await checked.ask("POST", "/api/jobs/{job_id}/messages", 409, at=one, **said)
     for verb in ("pause", "resume"):
         await checked.ask("POST", "/api/jobs/{job_id}/" + verb, 409, at=one)
     await checked.ask("DELETE", "/api/jobs/{job_id}", 202, at=held)

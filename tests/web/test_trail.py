@@ -62,6 +62,7 @@ CHANGES = {
     "POST /api/jobs/{job_id}/cancel": Change("job.cancel", job="running", details={"outcome": "requested"}),
     "POST /api/jobs/{job_id}/pause": Change("job.pause", job="running", details={"outcome": "requested"}),
     "POST /api/jobs/{job_id}/resume": Change("job.resume", job="paused"),
+    "POST /api/jobs/{job_id}/messages": Change("job.send", said={"json": {"data": 1}}, details={"outcome": "sent"}),
     "POST /api/jobs/{job_id}/retry": Change("job.retry", job="failed"),
     "POST /api/streams/tokens": Change(
         "stream.grant", None, said={"json": {"job": ["JOB"], "tag": ["red"]}},

@@ -367,6 +367,44 @@ async def test_what_is_none_of_these_lines_is_told_once_and_harms_nothing(
     assert len([one for one in heard if one["event"] == "child.unreadable"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("hearing", "before"), [(work.hears, []), (work.hears_now, [None])], ids=["async", "thread"]
+)
+async def test_it_hears_what_is_said_to_its_job_in_its_order(
+    database: Database, db: str, hearing: Job[[], list[Any]], before: list[Any]
+) -> None:
+    async with working(database):
+        handle = await hearing.enqueue()
+        await until(partial(has_said, db, "output"), within=30)
+        for data in ({"number": 1}, ["two"], "enough"):
+            await handle.send(data, by="ada")
+        assert await handle.result(timeout="30s") == [*before, {"number": 1}, ["two"]]
+    assert await ask(db, "select count(*) from pillars.job_messages") <= 1
+
+
+async def has_said(db: str, kind: str) -> bool:
+    return bool(await said(db, kind))
+
+
+async def test_a_program_asks_for_messages_by_lines(database: Database) -> None:
+    async with working(database):
+        handle = await work.asks_in_lines.enqueue()
+        await handle.send({"number": 7}, by="ada")
+        told = (await handle.result(timeout="30s"))["message"]
+    assert (told["data"], told["sent_by"]) == ({"number": 7}, "ada")
+
+
+async def test_one_that_waits_for_a_message_can_be_cancelled(database: Database, db: str) -> None:
+    async with working(database, lock="90s"):
+        for hearing in (work.hears, work.hears_now):
+            handle = await hearing.enqueue()
+            await until(partial(is_in, handle, "running"))
+            await until(partial(has_said, db, "output"), within=30)
+            await handle.cancel()
+            with pytest.raises(JobCancelled):
+                await handle.result(timeout="30s")
+
+
 async def test_its_log_is_its_workers(database: Database) -> None:
     with capture_logs() as said:
         async with working(database):

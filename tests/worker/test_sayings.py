@@ -121,10 +121,10 @@ async def test_metadata_that_cannot_be_read_is_not_written_over(
     """A retry whose read has failed fails by it, and the next one goes on."""
     read, failures = saying.Sayings.left, [True]
 
-    async def reading(self: saying.Sayings, claimed: Any) -> str | None:
+    async def reading(self: saying.Sayings, claimed: Any) -> str | DatabaseTrouble | None:
         if failures and claimed.attempt == 2:
             failures.clear()
-            raise DatabaseTrouble(Trouble.LOST, "gone")
+            return DatabaseTrouble(Trouble.LOST, "gone")
         return await read(self, claimed)
 
     monkeypatch.setattr(saying.Sayings, "left", reading)
@@ -266,7 +266,7 @@ async def test_what_postgres_refuses_costs_no_other_job_its_words(
             await pair.enqueue()
         await until(lambda: len(contexts) == 2)
         good, bad = contexts
-        bad._control.voice._lines.append(("output", b'{"a": "\\u0000"}'))  # type: ignore[attr-defined]
+        bad._control.exchange.voice._lines.append(("output", b'{"a": "\\u0000"}'))  # type: ignore[attr-defined]
         bad.emit("mine")
         good.emit("mine")
         await until(lambda: not worker.sayings._waiting)

@@ -206,7 +206,7 @@ async def test_a_line_of_a_childs_stream_is_said_too(
     db: str, database: Database, gate: Gate
 ) -> None:
     async with gate.inside(database) as (_, ctx, job_id):
-        ctx._control.voice.say_line("stdout", "token=abcdefgh and \0")  # type: ignore[attr-defined]
+        ctx._control.exchange.voice.say_line("stdout", "token=abcdefgh and \0")  # type: ignore[attr-defined]
     assert await said(db, job_id) == [{"stream": "stdout", "line": "token=[redacted] and �"}]
 
 

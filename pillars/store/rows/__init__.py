@@ -41,7 +41,16 @@ from pillars.store.rows.oversight import (
 from pillars.store.rows.people import Account, AccountRow, AuditRow, SessionRow, Tries
 from pillars.store.rows.schedules import Due, Listed, Named, Ticked, TurnRow
 from pillars.store.rows.server import Applied, Backend, Command, Invalid, Made, Now, Prune, Yes
-from pillars.store.rows.streams import Bounds, Floor, JobEvent, Newest, Position, Standing
+from pillars.store.rows.streams import (
+    Bounds,
+    Floor,
+    JobEvent,
+    MessageRow,
+    Newest,
+    Position,
+    Removed,
+    Standing,
+)
 from pillars.store.rows.testing import Leftover, Template
 
 __all__ = [
@@ -79,6 +88,7 @@ __all__ = [
     "Leftover",
     "Listed",
     "Made",
+    "MessageRow",
     "Named",
     "NewJob",
     "Newest",
@@ -90,6 +100,7 @@ __all__ = [
     "Prune",
     "PutBack",
     "Queue",
+    "Removed",
     "Resumed",
     "SessionRow",
     "Standing",

@@ -32,6 +32,25 @@ class Newest:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageRow:
+    """Something that was said to a job."""
+
+    message_id: int
+    job_id: UUID
+    body: str
+    """JSON."""
+    sent_by: str | None
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A message that is gone."""
+
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """The id of the newest event, and when that was read."""
 

@@ -13,10 +13,19 @@ from pillars import log
 from pillars.codec import large
 from pillars.errors import UnknownJob
 from pillars.jobs.definition import Job
-from pillars.store import enqueueing, jobs, listing, naming, redriving, stats as counting
+from pillars.jobs.handle import UNSENT
+from pillars.store import (
+    enqueueing,
+    job_messages,
+    jobs,
+    listing,
+    naming,
+    redriving,
+    stats as counting,
+)
 from pillars.store.database import Database
 from pillars.store.rows import Defaults, JobRow, Stats
-from pillars.web import bodies, queries
+from pillars.web import bodies, queries, shapes
 from pillars.web.api import paths
 from pillars.web.problems import answer, enqueued, problem
 from pillars.web.trail import done, note, nothing_done, who
@@ -96,6 +105,19 @@ class Jobs:
         elif said == "unpaused":
             nothing_done(request)
         return await self._became(before, said)
+
+    async def send(self, request: Request) -> Response:
+        """201 where the message was stored, 409 where the job has ended or too many wait for it."""
+        job = await self._found(paths.job_id(request))
+        message = await bodies.read_message(request)
+        said = await job_messages.send(self._pool, job.job_id, message, by=who(request))
+        note(request, outcome=said)
+        if said == "unknown":
+            raise _unknown(job.job_id)
+        if said in UNSENT:
+            return problem(409, f"the message was not sent: {UNSENT[said]}", state=job.state)
+        done(request)
+        return answer(shapes.Sent(job.job_id, "sent"), status=201)
 
     async def _became(self, before: JobRow, said: str, *, status: int = 200) -> Response:
         after = await listing.find(self._pool, before.job_id) or before

@@ -14,6 +14,7 @@ from pillars.moments import age, span
 from pillars.settings.redaction import REDACTED
 from pillars.store import jobs, oversight, redriving
 from pillars.store.oversight import Seen
+from pillars.store.speech import as_text, speech
 from pillars.web.api import paths
 from pillars.web.dashboard import again
 from pillars.web.dashboard.frame import Frame
@@ -22,6 +23,7 @@ from pillars.web.problems import Said
 from pillars.web.trail import note, nothing_done, who
 
 NEWEST_ATTEMPTS = 20
+LAST_LINES = 100
 LONGEST = 100_000  # characters of a payload, a result, a traceback; the API has all of it
 
 
@@ -62,6 +64,7 @@ class JobPage:
                 raise  # else its definition keeps no row of what has ended, and it has: its maker came from there
             return self._frame.go(self._frame.link("schedules", said="schedule-ran"))
         job = seen.job
+        spoken = await speech(self._pool, job_id, lines=LAST_LINES)
         return self._frame.show(
             request,
             "job.html",
@@ -74,6 +77,8 @@ class JobPage:
             steps=list(_steps(seen)),
             payload=_json(job.payload),
             result=_json(job.result),
+            spoken=spoken,
+            facts=[(name, as_text(value)) for name, value in spoken.metadata.items()],
             error=None if job.last_error is None else _cut(job.last_error.strip()),
             length=_length,
             attempts=[

@@ -26,15 +26,15 @@ class Hearing:
     @property
     def full(self) -> bool:
         """Whether more than can soon be written has come: its process had better wait."""
-        voice = self._attempt.spoken
-        return voice is not None and voice.full
+        exchange = self._attempt.exchanged
+        return exchange is not None and exchange.voice.full
 
     def printed(self, stream: str, line: str) -> None:
-        self._attempt.voice.say_line(stream, line)
+        self._attempt.exchange.voice.say_line(stream, line)
 
     def said(self, answer: Answer) -> None:
         """Raises `UsageError` for what no job may say."""
-        voice = self._attempt.voice
+        voice = self._attempt.exchange.voice
         if answer.progress is not None:
             told = answer.progress
             voice.watch(Progress(told.done, told.total, told.message))
@@ -52,14 +52,14 @@ class Hearing:
                 f"output {name}: {len(data):,} bytes of JSON, at most {MOST_OUTPUT:,}"
             )
         try:
-            self._attempt.voice.emit(name, data)
+            self._attempt.exchange.voice.emit(name, data)
         except LockLost:  # its process is being ended
             return
 
     def _beside(self, told: object) -> None:
         if not isinstance(told, Mapping):
             raise UsageError("metadata: expected an object")
-        metadata = self._attempt.voice.metadata
+        metadata = self._attempt.exchange.voice.metadata
         for name in [name for name in metadata if name not in told]:
             del metadata[name]
         metadata.update(told)
@@ -71,5 +71,5 @@ class Hearing:
         level = known.get(str(line.get("level", "info")).upper(), logging.INFO)
         name = line.get("logger")
         own = name is None or name == self._attempt.claimed.name
-        logger = self._attempt.log if own else log.get(str(name))
+        logger = self._attempt.exchange.log if own else log.get(str(name))
         logger.log(level, str(line.get("event", "")), **fields)

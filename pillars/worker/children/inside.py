@@ -21,15 +21,18 @@ from uuid import UUID
 from msgspec import UNSET, Raw
 
 from pillars import log, registry
+from pillars.codec import from_json
 from pillars.jobs.connected import provided, using
 from pillars.jobs.context import Context
 from pillars.jobs.definition import Job
+from pillars.jobs.inbox import Message
 from pillars.settings import Settings, load, redaction
 from pillars.settings.redaction import masked, secrets_in
 from pillars.store.database import Database
+from pillars.worker.children.inbox import Inbox
 from pillars.worker.children.launch import FROM_WORKER, TO_WORKER
 from pillars.worker.children.memory import resident
-from pillars.worker.children.protocol import Answer, Order, answer_line, read_order
+from pillars.worker.children.protocol import Answer, Line, Order, answer_line, read_order
 from pillars.worker.children.speaking import Speech
 from pillars.worker.completing import Completer
 from pillars.worker.judging import Raised, judged
@@ -73,6 +76,7 @@ class Attempted:
     def __init__(self, order: Order, job: Job[..., Any], send: Callable[[Answer], None]) -> None:
         left = None if order.metadata is UNSET else order.metadata
         self.voice = Speech(send, left, order.metadata_trouble)
+        self.inbox = Inbox(send)
         self.log = log.get(order.name).bind(
             job_id=order.job_id, job_name=order.name, attempt=order.attempt
         )
@@ -82,7 +86,11 @@ class Attempted:
         self.must_end = False
 
     @property
-    def spoken(self) -> "Attempted":
+    def exchange(self) -> "Attempted":
+        return self
+
+    @property
+    def exchanged(self) -> "Attempted":
         return self
 
     async def heard(self) -> None:
@@ -145,10 +153,16 @@ class Inside:
         self._size = 0
         """After the first job."""
 
-    def heard(self) -> None:
-        """The worker has written what the job had said."""
-        if self._speaking is not None:
+    def told(self, line: Line) -> None:
+        """A word of the worker's to the job that runs; on the thread that reads."""
+        if self._speaking is None:
+            return
+        if line.heard:
             self._speaking.voice.heard()
+        if line.message is not None:
+            told = line.message
+            sent_at = datetime.fromisoformat(told.sent_at)
+            self._speaking.inbox.came(Message(from_json(bytes(told.data)), told.sent_by, sent_at))
 
     def serve(self, orders: "queue.SimpleQueue[Order | None]") -> None:
         """Run jobs until no more come."""
@@ -290,7 +304,7 @@ def _ended_by_term(attempted: Attempted) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _orders(descriptor: int, on_heard: Callable[[], None]) -> "queue.SimpleQueue[Order | None]":
+def _orders(descriptor: int, on_told: Callable[[Line], None]) -> "queue.SimpleQueue[Order | None]":
     """Read on a thread of its own: words come while a job runs."""
     orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
 
@@ -300,8 +314,8 @@ def _orders(descriptor: int, on_heard: Callable[[], None]) -> "queue.SimpleQueue
                 told = read_order(line)
                 if told.job is not None:
                     orders.put(told.job)
-                elif told.heard:
-                    on_heard()
+                else:
+                    on_told(told)
         orders.put(None)
 
     threading.Thread(target=read, name="pillars-orders", daemon=True).start()
@@ -322,7 +336,7 @@ def main() -> int:
     except Exception as error:  # noqa: BLE001 - the app's code
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
-    inside.serve(_orders(FROM_WORKER, inside.heard))
+    inside.serve(_orders(FROM_WORKER, inside.told))
     return 0
 
 

@@ -130,9 +130,9 @@ class Nursery:
 
 def _left(attempt: Attempt) -> dict[str, Any]:
     """What an earlier attempt has left as metadata, or why that is not known."""
-    if attempt.spoken is None:
+    if attempt.exchanged is None:
         return {}
-    metadata = attempt.spoken.metadata
+    metadata = attempt.exchanged.voice.metadata
     if metadata.trouble is not None:
         return {"metadata_trouble": str(metadata.trouble)}
     return {"metadata": Raw(metadata.body().encode())}

@@ -3,20 +3,22 @@
 import asyncio
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
 from msgspec import UNSET, DecodeError, Raw, ValidationError
 
 from pillars import log, sizes
-from pillars.errors import UsageError
+from pillars.codec import to_json
+from pillars.errors import LockLost, UsageError
 from pillars.settings.redaction import masked, secrets_in
 from pillars.worker.attempts import Attempt
 from pillars.worker.children import memory
 from pillars.worker.children.lines import shown
 from pillars.worker.children.process import ChildProcess
-from pillars.worker.children.protocol import Answer, Line, order_line, read_answer
+from pillars.worker.children.protocol import Answer, Line, Told, order_line, read_answer
 from pillars.worker.children.telling import LAST_LINES, told_of_end
 from pillars.worker.judging import Raised
 from pillars.worker.outcomes import Completed
@@ -53,8 +55,8 @@ class Performance:
         self._told = 0
         """How often it was told to end."""
         self._misheard = False
-        self._wait: asyncio.Future[None] | None = None
-        """Of a child that goes on once it was heard."""
+        self._answers: set[asyncio.Task[None]] = set()
+        """To what the child waits for."""
         self._hushed = False
         """Whether it has printed more than anybody reads."""
         self._printed = 0
@@ -79,8 +81,8 @@ class Performance:
             cancelled = await self._until_over()
         finally:
             self._attempt.rest.let_go()
-            if self._wait is not None:
-                self._wait.cancel()
+            for task in list(self._answers):
+                task.cancel()
             process.listening = None
             process.unhush()
         return self._verdict(cancelled)
@@ -119,7 +121,9 @@ class Performance:
             self._process.drain()  # what it printed before
             self._end(answer)
         elif answer.waits:
-            self._wait = asyncio.ensure_future(self._say_when_heard())
+            self._answering(self._say_when_heard())
+        elif answer.asks:
+            self._answering(self._deliver())
         else:
             self._hear(answer)
 
@@ -129,8 +133,22 @@ class Performance:
         except UsageError as error:
             self._mishear(str(error))
 
+    def _answering(self, answer: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(answer)
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def _deliver(self) -> None:
+        """Give it the next message, once there is one."""
+        with suppress(LockLost):  # its process is being ended
+            found = await self._attempt.exchange.inbox.get()
+            if found is not None:
+                data = Raw(to_json(found.data))
+                told = Told(data, found.sent_at.isoformat(), found.sent_by)
+                self._process.order(order_line(Line(message=told)))
+
     async def _say_when_heard(self) -> None:
-        await self._attempt.voice.heard()
+        await self._attempt.exchange.heard()
         self._process.order(order_line(Line(heard=True)))
 
     @property

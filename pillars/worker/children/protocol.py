@@ -30,10 +30,21 @@ class Order(Struct, frozen=True, omit_defaults=True):
     """Why that could not be read."""
 
 
+class Told(Struct, frozen=True, omit_defaults=True):
+    """A message to a job."""
+
+    data: Raw
+    sent_at: str
+    """ISO 8601."""
+    sent_by: str | None = None
+
+
 class Line(Struct, frozen=True, omit_defaults=True):
     """A line from the worker: a job, or a word to the one that runs."""
 
     job: Order | None = None
+    message: Told | None = None
+    """The next one, for which it has asked."""
     heard: bool = False
     """What it has said so far is written."""
 
@@ -65,6 +76,8 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     """It has ended because it was told to."""
     inside: bool = False
     """It has completed itself, in a transaction of its own."""
+    asks: bool = False
+    """It wants the next message, and is done with the one before."""
     waits: bool = False
     """It goes on once what it has said so far is written."""
     again: bool = False

@@ -42,3 +42,44 @@ comment on table pillars.job_messages is 'Messages to jobs that they have not ta
 comment on column pillars.job_messages.sent_by is 'Who sent it, for people.';
 
 create index job_messages_job_id on pillars.job_messages (job_id, message_id);
+
+-- Say something to a job, running or not: its code finds it in its inbox. Its worker is told where it runs; where it does not, or is claimed just
+-- now, the code looks when it first asks.
+--
+-- Takes no lock: a plain read says whether the job has ended, twice, as cancel does. So one that ends at the same moment may leave a message that nobody
+-- takes, which goes with its day. The bound on untaken ones is one of size, not of count: senders at once may pass it by as many as they are.
+create function pillars.send(job_id uuid, message jsonb, sent_by text default null) returns text
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+declare
+    job pillars.jobs;
+    size integer := octet_length(send.message::text);
+begin
+    if size is null or size > 65536 then
+        raise exception 'message: expected JSON of at most 65536 bytes, got %; store the bulk elsewhere and pass a reference',
+            coalesce(size::text, 'null') using errcode = 'invalid_parameter_value';
+    end if;
+    for look in 1..2 loop
+        select * into job from pillars.jobs held where held.job_id = send.job_id;
+        if found then
+            if (select count(*) from (select from pillars.job_messages waiting where waiting.job_id = send.job_id limit 1000) waiting) >= 1000 then
+                return 'full';
+            end if;
+            if to_regclass('pillars.job_messages_' || to_char(pillars.now() at time zone 'UTC', 'YYYYMMDD')) is null then
+                perform pillars.make_days(); -- no worker has swept for days
+            end if;
+            insert into pillars.job_messages (job_id, body, sent_by, sent_at)
+            values (send.job_id, send.message, pillars.asking(send.sent_by), pillars.now());
+            if job.locked_by is not null then
+                perform pg_notify(pillars.own_channel(job.locked_by), 'message ' || send.job_id);
+            end if;
+            return 'sent';
+        end if;
+        perform from pillars.finished_jobs ended where ended.job_id = send.job_id;
+        if found then
+            return 'final';
+        end if;
+    end loop;
+    return 'unknown';
+end $$;
+
+comment on function pillars.send is 'Say something to a job: sent (its code finds it in its inbox), final (it has ended), full (1,000 wait already), unknown.';

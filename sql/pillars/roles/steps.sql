@@ -50,6 +50,7 @@ with decided (object, of_enqueue, of_worker, of_viewer) as (values
     ('resume_name', '', 'execute', ''),
     ('unpark_name', '', 'execute', ''),
     ('cancel', '', 'execute', ''),
+    ('send', '', 'execute', ''),
     ('complete', '', 'execute', ''),
     ('make_days', '', 'execute', ''),
     ('remove_day', '', 'execute', ''),
