@@ -12,8 +12,11 @@ import anyio
 import httpx2
 import pytest
 
+from pillars.errors import DatabaseTrouble, Trouble
 from pillars.service.process import Process
+from pillars.store import job_events
 from pillars.store.database import Database
+from pillars.store.streams import past
 from pillars.web.streams import endpoints, response
 from saying import speaking
 from sse import following, web
@@ -308,6 +311,33 @@ async def test_a_database_that_is_away_is_told_before_a_stream_begins(
     async with process.database.opened():
         response = await client_of(process).get(f"/api/jobs/{uuid4()}/stream")
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_database_that_fails_while_the_past_is_read_costs_no_event(
+    process_with: Make, db: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(past, "PAGE", 10)
+    real, turns = job_events.of_jobs, 0
+
+    async def read(*args: Any, **said: Any) -> Any:
+        nonlocal turns
+        turns += 1
+        if turns == 2:
+            raise DatabaseTrouble(Trouble.LOST, "cut")
+        return await real(*args, **said)
+
+    monkeypatch.setattr(job_events, "of_jobs", read)
+    async with web(process_with()) as url, speaking(db) as speaker:
+        await speaker.say(25)
+        path = f"{url}/api/jobs/{speaker.job_ids[0]}/stream"
+        async with following(path) as events:
+            got = await events.said(10)
+            assert await events.next() is None
+            assert "closing" in events.comments
+        async with following(path, last_id=events.last_id) as events:
+            got += await events.said(15)
+    assert got == list(range(1, 26))
+    assert "Traceback" not in "".join(capsys.readouterr())
 
 
 async def test_streams_survive_a_database_that_cuts_every_connection(

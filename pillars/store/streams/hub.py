@@ -58,6 +58,7 @@ class Streams:
         """Up to which event all has been handed out."""
         self._since = LONG_AGO
         self._read_at = self._look_at = self._find_at = self._prove_at = 0.0
+        self._looked_at = self._look_took = 0.0
         self._look_rest = FIRST_LOOK
 
     def __len__(self) -> int:
@@ -143,7 +144,8 @@ class Streams:
             return False
         if self._wide:
             await self._watch.get_to_know({one.job_id for one in events})
-        self._hand_out(events)
+        # Another turn may have been faster.
+        self._hand_out([one for one in events if one.event_id > self.position])
         self._look_soon()
         return len(events) == LIMIT
 
@@ -151,7 +153,7 @@ class Streams:
         """Ask how jobs stand and tell who follows them; returns how many stand otherwise."""
         begun = time.monotonic()
         turned = await self._watch.look()
-        took = time.monotonic() - begun
+        self._look_took = time.monotonic() - begun
         # What a job said before it ended was committed before this look, and goes first.
         while turned and await self.read_once():
             pass
@@ -161,7 +163,8 @@ class Streams:
                 subscription.put(one)
         self._watch.told(turned)
         self._look_rest = FIRST_LOOK if turned else min(self._look_rest * 1.5, LONGEST_LOOK)
-        self._look_at = time.monotonic() + max(self._look_rest, REST * took)
+        self._looked_at = time.monotonic()
+        self._look_at = self._looked_at + max(self._look_rest, REST * self._look_took)
         return len(turned)
 
     async def find_once(self) -> None:
@@ -271,8 +274,9 @@ class Streams:
                 item = Said(event)
                 for one in hearers:
                     one.put(item)
-        self.position = events[-1].event_id
-        self._since = max(one.created_at for one in events) - LATE
+        if events:
+            self.position = events[-1].event_id
+            self._since = max(one.created_at for one in events) - LATE
 
     def _hearers(
         self, job_id: UUID, standing: Standing | None, *, wide: bool = True
@@ -285,7 +289,7 @@ class Streams:
 
     def _look_soon(self) -> None:
         """The look rests shorter where something happens."""
-        soon = self._look_at - self._look_rest + FIRST_LOOK
+        soon = self._looked_at + max(FIRST_LOOK, REST * self._look_took)
         self._look_rest, self._look_at = FIRST_LOOK, min(soon, self._look_at)
 
     def _end_all(self) -> None:

@@ -41,6 +41,7 @@ class Watch:
             self._wanted[job_id] -= 1
             if self._wanted[job_id] <= 0:
                 del self._wanted[job_id]
+                self._fresh.discard(job_id)
 
     def known(self, job_id: UUID) -> Standing | None:
         return self._known.get(job_id)
@@ -70,7 +71,7 @@ class Watch:
 
     async def look(self) -> list[Turned]:
         """Ask for all of them; returns those that stand otherwise than when they were last told, or that somebody is new to."""
-        fresh = self._fresh & self._wanted.keys()
+        fresh = set(self._fresh)
         asked = {*fresh, *self._found, *filter(self._goes_on, self._wanted)}
         if not asked:
             return []
@@ -78,7 +79,6 @@ class Watch:
         gone = [self._gone(job_id) for job_id in asked if job_id not in found]
         now = [one for one in (*found.values(), *gone) if self._is_news(one) or one.job_id in fresh]
         finals = await self._finals([one.job_id for one in now if one.state in ENDED])
-        self._fresh -= fresh
         return [
             Turned(one, finals.get(one.job_id), news=self._is_news(one))
             for one in now
@@ -90,6 +90,7 @@ class Watch:
         """Take what was found for known, once it has been told."""
         for one in turned:
             self._remember(one.standing)
+            self._fresh.discard(one.standing.job_id)
             if one.standing.state in ENDED:
                 self._found.pop(one.standing.job_id, None)
 

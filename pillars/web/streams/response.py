@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import anyio
 from starlette.types import Message, Receive, Scope, Send
 
+from pillars.errors import DatabaseTrouble
 from pillars.jobs.stream_tokens import Grant
 from pillars.store.streams import Stream
 from pillars.store.streams.items import ENDED
@@ -66,7 +67,11 @@ class EventStream:
             return
         within, told = 0.0, True
         while told and not (last := self._last_words()):
-            items = await self._stream.more(within)
+            try:
+                items = await self._stream.more(within)
+            except DatabaseTrouble:  # of its past alone; who comes back finds out how it is
+                last = frames.CLOSING
+                break
             chunk = b"".join(map(frames.of, items))
             if not items and not (self._stream.behind or self._stream.over):
                 # All that there was is told: from here on a reader that comes back has missed nothing before this.
