@@ -18,9 +18,6 @@ from pillars.store.rows import JobEvent
 from pillars.store.streams import Item, Said, Turned
 
 BAR = 24  # columns
-TEXTS = ("message", "event", "text", "line")
-"""Under which of a log line's names its text stands."""
-DONE_OF = (("done", "of"), ("done", "total"), ("current", "total"))
 
 
 @dataclass(slots=True)
@@ -56,7 +53,7 @@ class Teller:
                 self._line(f"{event.created_at.astimezone():%H:%M:%S} {_logged(body)}")
             case "output":
                 self._clear()
-                saying.lines([visible(body if isinstance(body, str) else _flat(body))])
+                saying.lines([visible(_output(body))])
                 self._draw()
             case _:
                 self._line(f"metadata {_flat(body)}")
@@ -143,33 +140,28 @@ def _read(event: JobEvent) -> Any:
     return msgspec.json.decode(redacted(event.body))
 
 
-def _logged(body: Any) -> str:
-    """A log line: its level, its text, and what else it has."""
-    if not isinstance(body, dict):
+def _output(body: Any) -> str:
+    """An output: its name and its data."""
+    if not isinstance(body, dict) or body.keys() != {"name", "data"}:
         return _flat(body)
-    rest = dict(body)
-    level = rest.pop("level", "")
-    text = next((rest.pop(name) for name in TEXTS if name in rest), "")
-    more = (f"{name}={_flat(value)}" for name, value in rest.items())
-    return " ".join(str(one) for one in (level, text, *more) if one != "")
+    return str(body["name"]) if body["data"] is None else f"{body['name']} {_flat(body['data'])}"
 
 
-def _progress(body: Any) -> tuple[float | None, str]:
-    """Which part is done, where that is said, and in which words."""
-    if isinstance(body, int | float):
-        return min(max(float(body), 0.0), 1.0), ""
-    if not isinstance(body, dict):
-        return None, _flat(body)
-    text = str(next((body[name] for name in TEXTS if body.get(name)), ""))
-    for done, of in DONE_OF:
-        if isinstance(body.get(done), int | float) and isinstance(body.get(of), int | float):
-            share = body[done] / body[of] if body[of] else 0.0
-            said = f"{body[done]:,} of {body[of]:,} {text}".rstrip()
-            return min(max(share, 0.0), 1.0), said
-    for name, whole in (("fraction", 1), ("percent", 100)):
-        if isinstance(body.get(name), int | float):
-            return min(max(body[name] / whole, 0.0), 1.0), text
-    return None, text or _flat(body)
+def _logged(body: dict[str, Any]) -> str:
+    """A line: of `ctx.log` its level, its event and its fields, of a stream of a child's as it was."""
+    if "line" in body:
+        return str(body["line"])
+    fields = (f"{name}={_flat(value)}" for name, value in body.get("fields", {}).items())
+    return " ".join([body.get("level", ""), body.get("event", ""), *fields]).strip()
+
+
+def _progress(body: dict[str, Any]) -> tuple[float | None, str]:
+    """Which part is done, where that is known, and in which words."""
+    done, total, message = body.get("done", 0), body.get("total"), body.get("message") or ""
+    if total is None:
+        return None, f"{done:,} {message}".rstrip()
+    share = done / total if total else 0.0
+    return min(max(share, 0.0), 1.0), f"{done:,} of {total:,} {message}".rstrip()
 
 
 def _flat(value: Any) -> str:

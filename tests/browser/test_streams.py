@@ -77,8 +77,8 @@ async def test_the_page_of_the_docs_shows_a_job_to_its_end(
         path = f"/example?job={speaker.job_ids[0]}"
         async with page_of(chromium, database, path) as visit:
             await expect(visit.page.locator("#state")).to_have_text("running")
-            await speaker.say(kind="progress", body={"done": 3, "of": 4})
-            await speaker.say(body="first line")
+            await speaker.say(kind="progress", body={"done": 3, "total": 4})
+            await speaker.say(body={"name": "first line", "data": None})
             await expect(visit.page.locator("#log li")).to_have_text(["first line"])
             assert await visit.page.locator("#bar").evaluate("(bar) => bar.value") == 0.75
             await speaker.end()

@@ -14,15 +14,20 @@ from support import ask, until
 
 async def test_what_a_job_has_said_is_printed_with_how_it_stands(app: Run, db: str) -> None:
     async with speaking(db) as speaker:
-        await speaker.say(kind="progress", body={"done": 1, "of": 4, "message": "rows"})
-        await speaker.say(kind="log", body={"level": "info", "message": "hello\x1b[2J", "n": 1})
-        await speaker.say(kind="output", body="a line")
+        await speaker.say(kind="progress", body={"done": 1, "total": 4, "message": "rows"})
+        await speaker.say(
+            kind="log", body={"level": "info", "event": "hello\x1b[2J", "fields": {"n": 1}}
+        )
+        await speaker.say(kind="output", body={"name": "page", "data": {"n": 3}})
+        await speaker.say(kind="log", body={"stream": "stdout", "line": "as it was"})
         await speaker.say(kind="metadata", body={"token": "hunter2hunter2"})
         said = await app("jobs", "tail", speaker.job_ids[0])
     lines = said.out.splitlines()
     assert lines[0] == "progress 25% 1 of 4 rows"
     assert lines[1].endswith(" info hello\\x1b[2J n=1")
-    assert lines[2:] == ["a line", 'metadata {"token": "[redacted]"}', "running"]
+    assert lines[2] == 'page {"n": 3}'
+    assert lines[3].endswith(" as it was")
+    assert lines[4:] == ['metadata {"token": "[redacted]"}', "running"]
 
 
 async def test_a_job_that_has_ended_is_printed_to_its_result(app: Run, db: str) -> None:

@@ -31,7 +31,7 @@ WORKER = [
         promise=Promise.ENDED,
         edits=edit(
             PILLAR,
-            "        if self.process.stopping.is_set():\n            # Given",
+            "        if self.process.stopping.is_set() or self._full:\n            # Given",
             "        if False:\n            # Given",
         ),
         tests=(RESTING + "test_one_that_comes_to_rest_during_a_drain_is_given_back_paused",),
@@ -191,7 +191,11 @@ WORKER = [
         name="drain-waits-for-what-rests",
         without="A worker that stops gives back at once what rests.",
         promise=Promise.ENDED,
-        edits=edit("pillars/worker/pillar.py", "        self.crew.stop_resting(Why.DRAIN)\n", ""),
+        edits=edit(
+            PILLAR,
+            "        self.crew.stop_resting(Why.DRAIN)\n        latest",
+            "        latest",
+        ),
         tests=(RESTING + "test_a_worker_that_stops_gives_it_back_paused_and_the_attempt_with_it",),
     ),
     Mutant(
@@ -342,7 +346,11 @@ WORKER = [
         name="drain-keeps-what-waits",
         without="A worker that stops gives back at once what it has not begun.",
         promise=Promise.ENDED,
-        edits=edit(PILLAR, "        self.crew.give_back_waiting()\n", ""),
+        edits=edit(
+            PILLAR,
+            "        self.crew.give_back_waiting()\n        self._claiming",
+            "        self._claiming",
+        ),
         tests=(INHAND + "test_at_a_drain_what_waits_is_given_back_while_what_runs_ends",),
     ),
     Mutant(

@@ -48,7 +48,7 @@ async def run_of(
         group.start_soon(anyio.to_thread.run_sync, call)
         await until(lambda: has_job(db))
         speaker = Speaker(worker, await worker.take())
-        await speaker.say(1, kind="progress", body={"done": 1, "of": 2})
+        await speaker.say(1, kind="progress", body={"done": 1, "total": 2})
         await speaker.say(1, body="half")
         await speaker.end(**ending)
     return done[0]

@@ -29,7 +29,7 @@ Make = Callable[..., Process]
 async def test_a_job_is_followed_to_its_end(process_with: Make, db: str) -> None:
     async with web(process_with()) as url, speaking(db) as speaker:
         [job_id] = speaker.job_ids
-        await speaker.say(1, kind="progress", body={"done": 1, "of": 2})
+        await speaker.say(1, kind="progress", body={"done": 1, "total": 2})
         async with following(f"{url}/api/jobs/{job_id}/stream") as events:
             headers = events.response.headers
             assert headers["content-type"] == "text/event-stream"
@@ -38,7 +38,7 @@ async def test_a_job_is_followed_to_its_end(process_with: Make, db: str) -> None
             assert await events.next() == ("state", state)
             name, said = await events.next() or ("", {})
             assert (name, said.pop("at")[-1]) == ("progress", "Z")
-            assert said == {"job_id": str(job_id), "attempt": 1, "body": {"done": 1, "of": 2}}
+            assert said == {"job_id": str(job_id), "attempt": 1, "body": {"done": 1, "total": 2}}
             assert events.retry == "2000"
             await speaker.say(1, kind="log", body={"message": "hello"})
             assert (await events.next() or [""])[0] == "log"

@@ -83,3 +83,5 @@ begin
 end $$;
 
 comment on function pillars.send is 'Say something to a job: sent (its code finds it in its inbox), final (it has ended), full (1,000 wait already), unknown.';
+
+revoke all on function pillars.send(uuid, jsonb, text) from public;
