@@ -21,6 +21,7 @@ from pillars.store.pool import (
 )
 from pillars.store.results import Results
 from pillars.store.route import Route
+from pillars.store.row_security import Convention, RowSecurity
 from pillars.store.wakeups import Wakeups
 
 APPLICATION_CONNECTIONS = 10
@@ -42,6 +43,7 @@ class Database:
         size: int = APPLICATION_CONNECTIONS,
         role: str = "app",
         revive: Revive | None = None,
+        convention: Convention | None = None,
     ) -> None:
         self.address = Address(url, application_name=f"pillars {role}", revive=revive)
         self.direct = self.address
@@ -52,6 +54,7 @@ class Database:
         self.wakeups = Wakeups(self.pool)
         self.enqueues = Merger(partial(insert, self.pool, self.wakeups))
         self.results = Results(self.pool)
+        self.row_security = RowSecurity(convention or Convention())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders = 0
 

@@ -10,6 +10,7 @@ from mutants.of_login import LOGIN
 from mutants.of_migrations import MIGRATIONS
 from mutants.of_names import NAMED
 from mutants.of_roles import ROLES
+from mutants.of_row_security import ROW_SECURITY
 from mutants.of_secrets import SECRETS
 from mutants.of_service import SERVICE
 from mutants.of_settling import SETTLING
@@ -18,6 +19,6 @@ from mutants.of_web import WEB
 from mutants.of_workers import WORKER
 
 MUTANTS: list[Mutant] = [
-    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *NAMED, *SECRETS, *ROLES, *SERVICE, *SETTLING, *TESTING,
+    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *NAMED, *SECRETS, *ROLES, *ROW_SECURITY, *SERVICE, *SETTLING, *TESTING,
     *WEB, *WORKER,
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """The shapes that cross from the store to the rest: one frozen dataclass, or struct where rows are many, per kind of row."""
 
+from pillars.store.rows.acting import Earlier, Protected, Taken, Touched
 from pillars.store.rows.claims import (
     Answered,
     Beat,
@@ -62,6 +63,7 @@ __all__ = [
     "Defined",
     "DefinedName",
     "Due",
+    "Earlier",
     "Enqueued",
     "Final",
     "FinishRow",
@@ -81,6 +83,7 @@ __all__ = [
     "Now",
     "PausedName",
     "ProcessRow",
+    "Protected",
     "Prune",
     "PutBack",
     "Queue",
@@ -90,8 +93,10 @@ __all__ = [
     "Stats",
     "Stored",
     "Swept",
+    "Taken",
     "Template",
     "Ticked",
+    "Touched",
     "Tries",
     "TurnRow",
     "Vitals",

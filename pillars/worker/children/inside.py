@@ -28,6 +28,7 @@ from pillars.jobs.definition import Job
 from pillars.settings import Settings, load, redaction
 from pillars.settings.redaction import masked, secrets_in
 from pillars.store.database import Database
+from pillars.store.row_security import Convention
 from pillars.worker.children.launch import FROM_WORKER, TO_WORKER
 from pillars.worker.children.protocol import Answer, Order, answer_line, read_order
 from pillars.worker.completing import Completer
@@ -141,6 +142,7 @@ class Inside:
             direct_url=settings.database_direct_url,
             size=settings.pool,
             role="child",
+            convention=Convention.of(settings),
         )
 
     def _done(self, order: Order) -> Answer:
