@@ -57,6 +57,7 @@ class Event(StrEnum):
     JOB_RETRIED = "job.retried"
     JOB_SNOOZED = "job.snoozed"
     JOB_UNHEARD = "job.unheard"
+    JOB_UNIDENTIFIED = "job.unidentified"
     LISTENER_CONNECTED = "listener.connected"
     LISTENER_LOST = "listener.lost"
     LOOP_BLOCKED = "loop.blocked"

@@ -10,6 +10,7 @@ from pillars.settings.specs import ENV, PROJECT, SPECS
 
 TOPICS = {
     "database": ("database_url", "database_direct_url", "pool", "sql", "root", "postgres_bin"),
+    "rows": ("rls_user", "rls_user_role", "rls_system_role"),
     "process": (
         "project",
         "env",

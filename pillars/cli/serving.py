@@ -25,6 +25,7 @@ from pillars.service.process import DONE, Process, Role, together
 from pillars.service.running import Pillar, Run, leave, supervise
 from pillars.settings import Settings
 from pillars.store.database import Database
+from pillars.store.row_security import Convention
 
 ROLES: Mapping[str, tuple[Role, ...]] = MappingProxyType(
     {"web": ("web",), "worker": ("worker",), "cron": ("cron",), "all": ("web", "worker", "cron")}
@@ -127,6 +128,7 @@ async def _serve(
         size=settings.pool,
         role=command,
         revive=found.revive,
+        convention=Convention.of(settings),
     )
     processes = together(ROLES[command], settings, database)
     async with using(database):

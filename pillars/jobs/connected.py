@@ -1,6 +1,6 @@
 """The database that this process's enqueues go to."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar, Token
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from pillars.errors import NotConnected
 from pillars.settings import load
 from pillars.store.database import Database
-from pillars.store.session import APPLICATION_COMMIT
+from pillars.store.session import APPLICATION_COMMIT, Session
 
 _of_process: list[Callable[[], Database]] = []
 _of_task: ContextVar[Database] = ContextVar("pillars_database")
@@ -92,11 +92,24 @@ async def connection() -> AsyncIterator[Any]:
     `job.configure(connection=connection)` and the job exists exactly when the block commits. Raises `NotConnected` and
     `DatabaseTrouble`.
     """
-    pool = current().pool
-    async with pool.session(patiently=True) as session:
+    async with lent(current()) as session:
+        yield session.connection
+
+
+@asynccontextmanager
+async def lent(
+    database: Database, *, first: Callable[[Session], Awaitable[object]] | None = None
+) -> AsyncIterator[Session]:
+    """A transaction for somebody's code on a session of the pool's, which is the pool's own again afterwards.
+
+    What is done `first` stands before it: a query in it would let nobody choose its isolation any more.
+    """
+    async with database.pool.session(patiently=True) as session:
         try:
+            if first is not None:
+                await first(session)
             async with session.transaction(committing=APPLICATION_COMMIT):
                 await session.lend_names()
-                yield session.connection
+                yield session
         finally:
             await session.reset()

@@ -1,18 +1,20 @@
 """What a running job knows of itself."""
 
 from collections.abc import AsyncIterable, Coroutine, Iterable, MutableMapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from uuid import UUID
 
 from pillars.durations import Duration, duration
 from pillars.errors import UsageError
-from pillars.jobs.connected import connection
+from pillars.jobs.acting import acting, acting_now, watched
 from pillars.jobs.crossing import running_loop
 from pillars.jobs.inbox import Inbox
 from pillars.jobs.options import checked_name
 from pillars.jobs.saying import MOST_OUTPUT, Progress, Tracked, Voice, encoded
+from pillars.store.row_security import Actor, reason_of, user_id_of
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -174,9 +176,53 @@ class Context:
     def connection(self) -> AbstractAsyncContextManager[Any]:
         """A transaction on the jobs' own pool, as an asyncpg connection: `async with ctx.connection() as connection:`.
 
-        Commits at the end of the block, rolls back where it raises. Raises `NotConnected` and `DatabaseTrouble`.
+        Commits at the end of the block, rolls back where it raises. It acts for nobody: where row-level security hides rows from it,
+        use `as_user` or `system`. Raises `NotConnected` and `DatabaseTrouble`.
         """
-        return connection()
+        return watched(self._actor())
+
+    def as_user(
+        self, user_id: str | int | UUID, *, connection: Any = None
+    ) -> AbstractAsyncContextManager[Any]:
+        """A transaction as `connection()`, in which policies see this user: `async with ctx.as_user(user_id) as connection:`.
+
+        With `connection`, of any kind that `configure(connection=...)` takes, the block stands in its transaction instead. What the id
+        names is not looked up. Raises `UsageError` for what is no id, or a connection outside a transaction, `NotConnected` and
+        `DatabaseTrouble`.
+        """
+        return acting(self._actor(user_id=user_id_of(user_id)), connection)
+
+    def system(self, reason: str, *, connection: Any = None) -> AbstractAsyncContextManager[Any]:
+        """As `as_user`, for work across users: policies see `pillars.system`, and the audit trail has a row with the job and the reason.
+
+        That row commits and rolls back with what was done. Raises `UsageError`, `NotConnected` and `DatabaseTrouble`.
+        """
+        return acting(self._actor(reason=reason_of(reason)), connection)
+
+    def as_user_now(
+        self, user_id: str | int | UUID, *, connection: Any
+    ) -> AbstractContextManager[Any]:
+        """As `as_user`, for a `def` job, in the transaction of a connection or session that blocks.
+
+        Raises `UsageError`, `NotConnected` and `DatabaseTrouble` as that.
+        """
+        return acting_now(self._actor(user_id=user_id_of(user_id)), connection)
+
+    def system_now(self, reason: str, *, connection: Any) -> AbstractContextManager[Any]:
+        """As `system`, for a `def` job, in the transaction of a connection or session that blocks.
+
+        Raises `UsageError`, `NotConnected` and `DatabaseTrouble` as that.
+        """
+        return acting_now(self._actor(reason=reason_of(reason)), connection)
+
+    def _actor(self, *, user_id: str = "", reason: str = "") -> Actor:
+        return Actor(
+            job_id=self.job_id,
+            job_name=self.name,
+            attempt=self.attempt,
+            user_id=user_id,
+            reason=reason,
+        )
 
     def complete(self, result: object = None, *, connection: Any) -> Coroutine[Any, Any, None]:
         """Complete the job inside the transaction of `connection`, so that its effects and its end commit together.

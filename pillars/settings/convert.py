@@ -24,6 +24,7 @@ __all__ = [
     "matching",
     "names",
     "path",
+    "policy_setting",
     "prefix",
     "queues",
     "secret",
@@ -37,6 +38,8 @@ Convert: TypeAlias = Callable[[object, str], Any]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)+", re.ASCII)
+_TAKEN = {"pillars.system", "pillars.job_id", "pillars.job_name"}
 _MOST_SLOTS = 10_000  # as many as `concurrency` allows
 
 
@@ -114,6 +117,15 @@ def matching(pattern: str, expected: str) -> Convert:
         raise _expected(what, expected, value)
 
     return convert
+
+
+def policy_setting(value: object, what: str) -> str:
+    """A setting of Postgres that nobody else has a use for, such as "app.current_user_id"; letters' case makes no other."""
+    if isinstance(value, str) and len(value) <= 100 and _DOTTED.fullmatch(value):
+        if value.lower() in _TAKEN:
+            raise ConfigurationError(f"{what}: {value} says something else; name another setting")
+        return value
+    raise _expected(what, 'a setting with a dot, such as "app.current_user_id"', value)
 
 
 def deployment(value: object, what: str) -> str:

@@ -94,6 +94,8 @@ def _loop(_: Found) -> str:
 
 _PACKAGE = convert.matching(r"[^\W\d]\w*(\.[^\W\d]\w*)*", 'a package such as "jobs"')
 _APP = convert.matching(r"[^\W\d][\w.]*:[^\W\d][\w.]*", 'an app such as "module:app"')
+# `set role none` takes no role but the session's own.
+_ROLE = convert.matching(r"(?!(?i:none)$)[^\x00-\x1f\x7f]{1,63}", 'a role such as "app_user"')
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _KEEP = length(values.LEAST_KEEP, values.LONGEST_KEEP)
 _NONE = _constant(None)
@@ -140,6 +142,9 @@ SPECS = (
     Spec("health_host", convert.text, _host),
     Spec("health_port", whole(0, 65_535), _NONE),
     Spec("pool", whole(1, 1000), _constant(values.POOL)),
+    Spec("rls_user", convert.policy_setting, _constant(values.RLS_USER)),
+    Spec("rls_user_role", _ROLE, _NONE),
+    Spec("rls_system_role", _ROLE, _NONE),
     Spec("web", _APP, _NONE),
     Spec("jobs", _PACKAGE, _constant(values.JOBS)),
     Spec("crons", _PACKAGE, _constant(values.CRONS)),

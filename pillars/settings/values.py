@@ -41,6 +41,7 @@ KEEP_EVENTS = timedelta(days=7)  # as long as the completed jobs that said them
 METRICS = "token"  # "open" lets everybody read /metrics, for scrapers that send no token (fly.io)
 PREFIX = ""  # our routes stand at the root
 POOL = 10  # connections for jobs and web; Postgres's own limit is 100 for all processes
+RLS_USER = "pillars.user_id"  # beside pillars.system, pillars.job_id and pillars.job_name
 JOBS = "jobs"  # the packages and the folder that the starter comes with
 CRONS = "crons"
 SQL = Path("sql/app")
@@ -115,6 +116,10 @@ class Settings:
     health_host: str
     health_port: int | None
     pool: int
+    rls_user: str
+    """The setting by which the policies of the app's tables know the user."""
+    rls_user_role: str | None
+    rls_system_role: str | None
     web: str | None
     jobs: str
     crons: str

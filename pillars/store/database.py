@@ -21,6 +21,7 @@ from pillars.store.pool import (
 )
 from pillars.store.results import Results
 from pillars.store.route import Route
+from pillars.store.row_security import Convention, RowSecurity
 from pillars.store.streams import Streams
 from pillars.store.wakeups import Wakeups
 
@@ -43,6 +44,7 @@ class Database:
         size: int = APPLICATION_CONNECTIONS,
         role: str = "app",
         revive: Revive | None = None,
+        convention: Convention | None = None,
     ) -> None:
         self.address = Address(url, application_name=f"pillars {role}", revive=revive)
         self.direct = self.address
@@ -54,6 +56,7 @@ class Database:
         self.enqueues = Merger(partial(insert, self.pool, self.wakeups))
         self.results = Results(self.pool)
         self.streams = Streams(self.runtime, self.pool, self.direct)
+        self.row_security = RowSecurity(convention or Convention())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders = 0
 

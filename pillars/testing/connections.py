@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pillars.jobs.crossing import running_loop
 from pillars.store.database import Database
+from pillars.store.row_security import Convention
 
 CONNECTIONS = 20  # more than jobs of one test hold at once; made when first needed
 PATIENCE = 10.0  # seconds for another thread's loop to close its connections
@@ -25,8 +26,15 @@ class Connections:
     Code without a loop is given the loop `beside` the tests, which is always free to work for it.
     """
 
-    def __init__(self, url: str, beside: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    def __init__(
+        self,
+        url: str,
+        beside: Callable[[], asyncio.AbstractEventLoop],
+        *,
+        convention: Convention | None = None,
+    ) -> None:
         self._url = url
+        self._convention = convention
         self._beside = beside
         self._opened: dict[asyncio.AbstractEventLoop, Opened] = {}
 
@@ -59,7 +67,7 @@ class Connections:
         return asyncio.run_coroutine_threadsafe(here(), self._beside()).result(PATIENCE)
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> Opened:
-        database = Database(self._url, size=CONNECTIONS, role="test")
+        database = Database(self._url, size=CONNECTIONS, role="test", convention=self._convention)
         database.runtime = database.pool  # a test waits for every connection that is new
         database.address.route.pooled = False  # we made it, on the server itself
         database.open()

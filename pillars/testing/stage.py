@@ -18,6 +18,7 @@ from pillars.service.tally import Tally
 from pillars.store import listing, locks, schedules, testing as store
 from pillars.store.database import Database
 from pillars.store.listing import Wanted
+from pillars.store.row_security import Convention
 from pillars.store.rows import JobRow
 from pillars.testing.connections import Connections
 from pillars.testing.house import House
@@ -136,7 +137,8 @@ def stage(house: House, url: str, module: ModuleType | None) -> Iterator[Stage]:
     """Let the code of this process enqueue into a database, for the block; `module` is the test's, which may define jobs of its own."""
     own = {one.name: one for one in vars(module).values() if isinstance(one, Job)} if module else {}
     known = {**own, **house.registry.known}
-    connections = Connections(url, lambda: house.loop)
+    convention = Convention.of(house.settings)
+    connections = Connections(url, lambda: house.loop, convention=convention)
     made = Stage(house, connections)
     try:
         with provided(connections.here):

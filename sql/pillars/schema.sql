@@ -1153,7 +1153,7 @@ CREATE TABLE pillars.audit (
     CONSTRAINT audit_details CHECK ((jsonb_typeof(details) = 'object'::text))
 );
 COMMENT ON TABLE pillars.audit IS 'What people and their programs changed: written, never changed, removed only by age.';
-COMMENT ON COLUMN pillars.audit.actor IS 'An account; PILLARS_TOKEN or PILLARS_VIEW_TOKEN; loopback, where no token is set; cli: and a user of the machine; nobody, of a login that failed.';
+COMMENT ON COLUMN pillars.audit.actor IS 'An account; PILLARS_TOKEN or PILLARS_VIEW_TOKEN; loopback, where no token is set; cli: and a user of the machine; job: and a job''s name; nobody, of a login that failed.';
 COMMENT ON COLUMN pillars.audit.target IS 'The job''s id, or the name of the queue, schedule or account; null of several.';
 COMMENT ON COLUMN pillars.audit.address IS 'Where the request came from; null of a command.';
 ALTER TABLE pillars.audit ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (

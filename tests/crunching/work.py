@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from pillars import Child, Context, Discard, Retry, Snooze, connection, job, shell_job
 
 LOOKS = 6_000
@@ -47,6 +49,26 @@ async def asks(ctx: Context) -> int:
     await add.enqueue(20, 22)
     async with ctx.connection() as on:
         return int(await on.fetchval("select 7 * 6"))
+
+
+@job(name="crunch.acts", process=True)
+async def acts(ctx: Context, user_id: str) -> list[Any]:
+    """For a user, then for the system: what each sees of tests' notes, and the setting that the user is known by."""
+    async with ctx.as_user(user_id) as on:
+        own = await on.fetchval("select count(*) from notes")
+        name = await on.fetchval("select current_setting('app.user', true)")
+    async with ctx.system("all of them") as on:
+        return [own, await on.fetchval("select count(*) from notes"), name]
+
+
+@job(name="crunch.acts_now", process=True)
+def acts_now(ctx: Context, user_id: str, url: str) -> list[Any]:
+    count, found = "select count(*) from notes", list[Any]()
+    with psycopg.connect(url) as on:
+        with ctx.as_user_now(user_id, connection=on):
+            found += on.execute(count).fetchone() or ()
+        with ctx.system_now("all of them", connection=on):
+            return found + list(on.execute(count).fetchone() or ())
 
 
 @job(name="crunch.enqueues.now", process=True)
@@ -265,6 +287,6 @@ heeds = shell_job(
 )
 
 ALL: list[Any] = [
-    add, who, who_once, awaits, asks, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
+    add, who, who_once, awaits, asks, acts, acts_now, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
     descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, asks_in_lines, grows, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
 ]  # fmt: skip

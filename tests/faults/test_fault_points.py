@@ -36,6 +36,12 @@ MOST_TOLD = {"crowd": 6}  # one statement of many clients
 UNSTRUCK = {
     "jobs/insert_jobs_named": "the twin of jobs/insert_jobs, for connections of other drivers, which are not ours to strike",
     "jobs/complete_named": "the twin of jobs/complete",
+    "session/act_named": "the twin of session/act",
+    "session/take_role_named": "the twin of session/take_role",
+    "audit/note_system_named": "the twin of audit/note_system",
+    "session/take_role": "the next statement after session/act, where a role is configured",
+    "session/protected": "asked before a transaction that is lent, which it fails with",
+    "session/touched": "the last statement of a transaction that is lent, whose COMMIT is struck",
     "session/own_path": "a part of making a connection, which is struck as a whole",
     "session/their_path": "the first statement of a transaction that is lent, whose BEGIN is struck",
     "ledger/hold_off_vacuum": "of the runtime's own migrations, which have run: those of an app are struck",

@@ -13,6 +13,7 @@ import anyio
 import asyncpg
 from faults.striking import CANCELLED, KINDS, UNDONE, UNKNOWN, hung_up, lost
 from faults.world import World, fail, plain, ticked, work
+from roles.protecting import context
 
 from chaos.history import Asked
 from pillars import connection, enqueue_many, every
@@ -176,6 +177,21 @@ async def in_a_transaction(w: World) -> None:
             w.asked.append(Asked(number=number, job_id=None))
             if isinstance(error, DRIVERS):
                 raise DatabaseTrouble(Trouble.LOST, str(error)) from error
+            raise
+        w.asked.append(Asked(number=number, job_id=handle.job_id))
+
+    await w.insists(ask)
+
+
+@enqueues("begin", "session/act", "audit/note_system", "commit", "reset")
+async def as_the_system(w: World) -> None:
+    async def ask() -> None:
+        number = w.number()
+        try:
+            async with context(f"acts {number}").system("why") as mine:
+                handle = await work.configure(connection=mine).enqueue(number)
+        except BaseException:
+            w.asked.append(Asked(number=number, job_id=None))
             raise
         w.asked.append(Asked(number=number, job_id=handle.job_id))
 

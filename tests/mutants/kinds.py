@@ -30,6 +30,7 @@ class Promise(StrEnum):
     TRACED = "Whatever people change leaves a row that says who did it."
     SECRET = "No secret is shown anywhere, and what is hidden still reaches the job."
     ALLOWED = "A role of the database may do what it is for, and nobody's names are run but ours."
+    FOR_WHOM = "A transaction acts for whom its job says, and nothing of that is left for the next."
     TESTED = "A test of an app that passes has seen what it says, in a database of its own."
 
 

@@ -10,6 +10,7 @@ from mutants.of_login import LOGIN
 from mutants.of_migrations import MIGRATIONS
 from mutants.of_names import NAMED
 from mutants.of_roles import ROLES
+from mutants.of_row_security import ROW_SECURITY
 from mutants.of_sayings import SAYINGS
 from mutants.of_secrets import SECRETS
 from mutants.of_service import SERVICE
@@ -20,6 +21,7 @@ from mutants.of_web import WEB
 from mutants.of_workers import WORKER
 
 MUTANTS: list[Mutant] = [
-    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *NAMED, *SAYINGS, *SECRETS, *ROLES, *SERVICE, *SETTLING, *STREAMS, *TESTING,
+    *CHILDREN_MUTANTS, *CRON, *ENQUEUE, *FAILOVER, *LOCKS, *LOGIN, *MIGRATIONS, *NAMED, *SAYINGS, *SECRETS, *ROLES, *ROW_SECURITY, *SERVICE, *SETTLING,
+    *STREAMS, *TESTING,
     *WEB, *WORKER,
 ]  # fmt: skip

@@ -66,6 +66,9 @@ def test_the_defaults(tmp_path: Path) -> None:
         "health_host": "127.0.0.1",
         "health_port": None,
         "pool": 10,
+        "rls_user": "pillars.user_id",
+        "rls_user_role": None,
+        "rls_system_role": None,
         "web": None,
         "jobs": "jobs",
         "crons": "crons",
@@ -646,3 +649,26 @@ def test_reading_the_settings_loads_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "name", ["pillars.user_id", "app.current_user_id", "request.jwt.claim.sub", "_a.b$1"]
+)
+def test_a_setting_that_policies_ask_has_a_dot(tmp_path: Path, name: str) -> None:
+    assert load(tmp_path, {"PILLARS_RLS_USER": name}).rls_user == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["user_id", "search_path", "a.", ".a", "a..b", "1.a", "a.b c", "a.b'", "a.ü", "a." + "b" * 100, "Pillars.System", "pillars.job_id", "pillars.job_name"],
+)  # fmt: skip
+def test_what_is_no_such_setting_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="PILLARS_RLS_USER: "):
+        load(tmp_path, {"PILLARS_RLS_USER": name})
+
+
+@pytest.mark.parametrize("variable", ["PILLARS_RLS_USER_ROLE", "PILLARS_RLS_SYSTEM_ROLE"])
+@pytest.mark.parametrize("role", ["none", "None", "a\nb", "x" * 64])
+def test_what_is_no_role_is_refused(tmp_path: Path, variable: str, role: str) -> None:
+    with pytest.raises(ConfigurationError, match=f'{variable}: expected a role such as "app_user"'):
+        load(tmp_path, {variable: role})

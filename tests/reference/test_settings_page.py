@@ -111,7 +111,8 @@ def test_the_choices_are_those_that_are_taken(spec: Spec) -> None:
 
 def test_the_form_says_bounds_or_choices_wherever_there_are_any() -> None:
     free = {"a URL", "a path", "a name", "text", "`module:app`", "a path such as `/ops`", "a token",
-            "a package", "a size such as `512MB`", "queues such as `mail:5,default`", "names such as `default,iban`"}  # fmt: skip
+            "a package", "a size such as `512MB`", "a setting with a dot", "a role", "queues such as `mail:5,default`",
+            "names such as `default,iban`"}  # fmt: skip
     said = {cells[2] for cells in ROWS.values()}
     assert free == {one for one in said if not BOUNDED.fullmatch(one) and " or `" not in one}
 

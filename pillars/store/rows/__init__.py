@@ -1,5 +1,6 @@
 """The shapes that cross from the store to the rest: one frozen dataclass, or struct where rows are many, per kind of row."""
 
+from pillars.store.rows.acting import Earlier, Protected, Taken, Touched
 from pillars.store.rows.claims import (
     Answered,
     Beat,
@@ -73,6 +74,7 @@ __all__ = [
     "Defined",
     "DefinedName",
     "Due",
+    "Earlier",
     "Enqueued",
     "Final",
     "FinishRow",
@@ -97,6 +99,7 @@ __all__ = [
     "PausedName",
     "Position",
     "ProcessRow",
+    "Protected",
     "Prune",
     "PutBack",
     "Queue",
@@ -108,8 +111,10 @@ __all__ = [
     "Stats",
     "Stored",
     "Swept",
+    "Taken",
     "Template",
     "Ticked",
+    "Touched",
     "Tries",
     "TurnRow",
     "Vitals",

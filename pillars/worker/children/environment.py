@@ -41,6 +41,9 @@ def environment(
             "PILLARS_CRONS": settings.crons,
             "PILLARS_POOL": str(settings.pool),
             "PILLARS_REDACT": ",".join(settings.redact),
+            "PILLARS_RLS_USER": settings.rls_user,
+            "PILLARS_RLS_USER_ROLE": settings.rls_user_role or "",
+            "PILLARS_RLS_SYSTEM_ROLE": settings.rls_system_role or "",
             "LOG_LEVEL": settings.log_level,
             "PYTHONUNBUFFERED": "1",
         }

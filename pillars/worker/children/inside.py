@@ -29,6 +29,7 @@ from pillars.jobs.inbox import Message
 from pillars.settings import Settings, load, redaction
 from pillars.settings.redaction import masked, secrets_in
 from pillars.store.database import Database
+from pillars.store.row_security import Convention
 from pillars.worker.children.inbox import Inbox
 from pillars.worker.children.launch import FROM_WORKER, TO_WORKER
 from pillars.worker.children.memory import resident
@@ -178,6 +179,7 @@ class Inside:
             direct_url=settings.database_direct_url,
             size=settings.pool,
             role="child",
+            convention=Convention.of(settings),
         )
 
     def _done(self, order: Order) -> Answer:

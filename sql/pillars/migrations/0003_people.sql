@@ -57,7 +57,7 @@ create table pillars.audit (
 );
 
 comment on table pillars.audit is 'What people and their programs changed: written, never changed, removed only by age.';
-comment on column pillars.audit.actor is 'An account; PILLARS_TOKEN or PILLARS_VIEW_TOKEN; loopback, where no token is set; cli: and a user of the machine; nobody, of a login that failed.';
+comment on column pillars.audit.actor is 'An account; PILLARS_TOKEN or PILLARS_VIEW_TOKEN; loopback, where no token is set; cli: and a user of the machine; job: and a job''s name; nobody, of a login that failed.';
 comment on column pillars.audit.target is 'The job''s id, or the name of the queue, schedule or account; null of several.';
 comment on column pillars.audit.address is 'Where the request came from; null of a command.';
 
