@@ -314,7 +314,7 @@ RUNS: Mapping[str, tuple[str, ...]] = {
     "app jobs retry": ("{raises}",),
     "app jobs pause": ("{waits}",),
     "app jobs resume": ("{waits}",),
-    "app jobs send": ("{waits}", '{"approved": true}'),
+    "app jobs send": ("{waits}", "[true]"),
     "app jobs cancel": ("{waits}",),
     "app queues pause": ("default",),
     "app queues resume": ("default",),

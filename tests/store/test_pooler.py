@@ -135,7 +135,8 @@ async def test_a_prune_through_a_pooler_holds_no_server_for_a_reader_of_the_hist
     async with pooler(db, default_pool_size=3) as found, using(Database(found.url)) as database:
         await move_clock(db, timedelta(days=8))
         await tell(db, "select pillars.make_days()")
-        pruner = Pruner(Process("worker", settings_for(found.url), database))
+        settings = settings_for(found.url, keep_events="30d")
+        pruner = Pruner(Process("worker", settings, database))
         async with asking(db) as reader, reader.transaction():
             await reader.execute("select count(*) from pillars.finished_jobs")
             with anyio.fail_after(20):  # of the minute that a step has otherwise
