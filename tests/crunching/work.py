@@ -231,6 +231,11 @@ async def grows() -> int:
     return os.getpid()
 
 
+@job(name="crunch.modules")
+async def modules() -> list[str]:
+    return sorted(sys.modules)
+
+
 @job(name="crunch.here")
 async def here() -> int:
     return os.getpid()
@@ -288,5 +293,5 @@ heeds = shell_job(
 
 ALL: list[Any] = [
     add, who, who_once, awaits, asks, acts, acts_now, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
-    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, asks_in_lines, grows, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
+    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, asks_in_lines, grows, modules, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
 ]  # fmt: skip

@@ -33,6 +33,13 @@ async def test_a_worker_that_has_grown_begins_anew_under_its_process_id(
         assert len(told(app, "worker.full")) == 1
 
 
+async def test_a_worker_loads_no_web_library(db: str, tmp_path: Path) -> None:
+    async with connect(db), worker(tmp_path, db):
+        loaded = await (await work.modules.enqueue()).result(timeout="30s")
+    assert "pillars.worker.pillar" in loaded
+    assert not {"starlette", "uvicorn", "h11", "jinja2", "pillars.web"} & set(loaded)
+
+
 async def test_what_runs_goes_on_to_its_end_and_what_comes_waits(db: str, tmp_path: Path) -> None:
     path = tmp_path / "steps"
     words = ("--max-memory", "150MB", "--drain", "0s")
