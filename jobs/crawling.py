@@ -9,9 +9,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urldefrag, urljoin, urlsplit
 from urllib.request import Request, urlopen
 
-from pillars import Child, Context, job
+from pillars import Child, Context, Snooze, job
 
 MOST_PAGES = 500  # of a round
+MOST_AT_ONCE = 1_000  # pages of an attempt, and some more
 LARGEST = 2_000_000  # bytes of a page
 PATIENCE = 10.0  # seconds for a page
 BETWEEN = 2.0  # seconds between two rounds
@@ -31,11 +32,17 @@ def crawl(ctx: Context) -> None:
     The site is SITE_URL, or the web process on this machine. In a process of its own it can be ended wherever it waits.
     """
     site = os.environ.get("SITE_URL") or f"http://127.0.0.1:{os.environ.get('PORT', '8000')}"
-    for number in range(1, 1_000_000_000):
+    seen = 0
+    while seen < MOST_AT_ONCE:
+        number = ctx.metadata.get("rounds", 0) + 1
         pages, slowest = walk(ctx, site, number)
+        seen += pages
         ctx.metadata["rounds"] = number
         ctx.log.info("crawl.round_ended", round=number, pages=pages, slowest_ms=slowest)
         time.sleep(BETWEEN)
+    raise Snooze(
+        BETWEEN, "to be gone on with"
+    )  # what an attempt may say is bounded, and this is no failure
 
 
 def walk(ctx: Context, site: str, number: int) -> tuple[int, int]:
@@ -89,7 +96,10 @@ class Links(HTMLParser):
         told = dict(attrs)
         target = told.get("href")
         if tag == "a" and target and "download" not in told:
-            url = urldefrag(urljoin(self._base, target)).url
+            try:
+                url = urldefrag(urljoin(self._base, target)).url
+            except ValueError:  # such as http://[
+                return
             if urlsplit(url).scheme in {"http", "https"} and not urlsplit(url).path.startswith(
                 "/dashboard"
             ):

@@ -48,7 +48,7 @@ async def export_rows(ctx: Context, export_id: UUID) -> int | None:
     """Write the export piece by piece; returns its number of rows.
 
     In a process of its own, since writing XML is work for the processor, and can be paused and stopped there at any moment. Each piece
-    is a transaction that also stores how far it is: an attempt goes on where the last one was cut off, and a pause holds up nobody.
+    is a short transaction that also stores how far it is: an attempt goes on where the last one was cut off.
     """
     async with ctx.connection() as connection:
         export = await connection.fetchrow(EXPORT, export_id)

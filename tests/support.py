@@ -26,6 +26,8 @@ MEASURED = {
     if name in os.environ
 }  # what a process of ours is given so that its lines are counted, too
 
+TESTS = Path(__file__).parent
+
 
 async def until(
     check: Callable[[], bool | Awaitable[bool]], *, within: float = PATIENCE, every: float = 0.02
@@ -90,18 +92,23 @@ async def move_clock(dsn: str, by: timedelta) -> None:
         await session.close()
 
 
-def settings_for(dsn: str, **flags: object) -> Settings:
-    """Settings as a process test has them: dev, a lock of 5 s, no `.env` and no pyproject of ours."""
+def settings_for(dsn: str, *, project: Any = TESTS, **flags: object) -> Settings:
+    """Settings as a process test has them: dev, a lock of 5 s, no `.env` and, where no project is named, no pyproject of ours."""
     return load(
         flags={"lock": "5s", "database_url": dsn, **flags},
         environ={"PILLARS_ENV": "dev"},
-        project=Path(__file__).parent,
+        project=project,
     )
 
 
-def worker_for(database: Database, *jobs: Job[..., Any], **flags: object) -> Worker:
+def worker_for(
+    database: Database,
+    *jobs: Job[..., Any],
+    project: Any = TESTS,
+    **flags: object,
+) -> Worker:
     """A worker process in this process, not yet running."""
-    settings = settings_for(database.address.url, **flags)
+    settings = settings_for(database.address.url, project=project, **flags)
     return Worker(Process("worker", settings, database), {job.name: job for job in jobs})
 
 

@@ -1,9 +1,11 @@
 """uvicorn inside our task group: our signals, our sockets, errors instead of exits."""
 
+import asyncio
 import errno
 import logging
 import math
 import socket
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,6 +22,9 @@ from pillars.service.farewell import ASGIApp, Farewell, Message, Receive, Scope,
 
 UVICORN = Path(uvicorn.__file__).parent
 TICK = 1.0  # seconds; uvicorn renews the Date header by it
+LINGER = (
+    5.0  # seconds for a peer to take the rest of what it was sent, once its connection is closed
+)
 BACKLOG = 2048
 ABSENT = {
     errno.EADDRNOTAVAIL,
@@ -219,6 +224,8 @@ class _Server(uvicorn.Server):
         self._stopping = stopping
         self._pause = pause
         self._told = started
+        self._closing: dict[asyncio.Transport, float] = {}
+        """Connections that are being closed, and since when."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -232,10 +239,25 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         while not self._stopping.is_set():
             await self.on_tick(0)
+            self._let_go()
             with anyio.move_on_after(TICK):
                 await self._stopping.wait()
         await anyio.sleep(self._pause.total_seconds())
+        self._let_go()
         self.should_exit = True
+
+    def _let_go(self) -> None:
+        """Break off connections that were closed, and whose peer has not taken the rest for a while: they would outlast a shutdown."""
+        now = time.monotonic()
+        closing = {
+            one.transport
+            for one in self.server_state.connections
+            if one.transport is not None and one.transport.is_closing()
+        }
+        self._closing = {one: self._closing.get(one, now) for one in closing}
+        for one, since in self._closing.items():
+            if now - since > LINGER or self._stopping.is_set():
+                one.abort()
 
     def abandon(self) -> None:
         """Close what a cancellation left open; nothing where the shutdown went its way."""

@@ -11,7 +11,6 @@ from pillars.store.statements import Statement
 
 WRITE = Statement("job_events/write", Held)
 AFTER = Statement("job_events/after", JobEvent)
-OF_JOB = Statement("job_events/of_job", JobEvent)
 OF_JOBS = Statement("job_events/of_jobs", JobEvent)
 FLOORS = Statement("job_events/floors", Floor)
 BOUNDS = Statement("job_events/bounds", Bounds)
@@ -57,24 +56,6 @@ async def position(executor: Executor) -> Position:
 async def after(executor: Executor, event_id: int, since: datetime, limit: int) -> list[JobEvent]:
     """What all jobs have said after an event, which was written after `since`."""
     return await executor.rows(AFTER, event_id, since, limit)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of what one job has said: after one event, up to another."""
-
-    job_id: UUID
-    after: int
-    up_to: int
-    made_at: datetime
-    """When the job was made: it has said nothing before."""
-
-
-async def of_job(executor: Executor, stretch: Stretch, limit: int) -> list[JobEvent]:
-    """The first of a stretch."""
-    return await executor.rows(
-        OF_JOB, stretch.job_id, stretch.after, stretch.up_to, stretch.made_at, limit
-    )
 
 
 async def of_jobs(

@@ -223,7 +223,7 @@ class Attempt:
     def heed_deadline(self) -> None:
         """Cancel the code once it is past its deadline. A thread goes on, and keeps its slot and its lock: no other attempt may overlap it."""
         overdue = self.overdue_by(time.monotonic())
-        if overdue is not None and self.job.kind != "thread":
+        if overdue is not None and not self.rest.begun and self.job.kind != "thread":
             self._timer = asyncio.get_running_loop().call_later(max(-overdue, 0), self._cancel)
 
     async def run(self) -> Outcome:
@@ -268,9 +268,9 @@ class Attempt:
             self.task.cancel()
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = asyncio.get_running_loop().call_later(self._patience(), self._cancel)
+            self._timer = asyncio.get_running_loop().call_later(self.patience(), self._cancel)
 
-    def _patience(self) -> float:
+    def patience(self) -> float:
         """Seconds for its code to clean up: fewer where another worker may soon begin the job."""
         return min(self._grace, GRACE_OF_THE_LOST) if self.why is Why.LOST else self._grace
 

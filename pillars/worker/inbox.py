@@ -108,6 +108,8 @@ class Inbox:
         self, last: int | None, seconds: float | None = None, *, heeding: bool = False
     ) -> MessageRow | None:
         """The next message for a reader who is done with the `last`; None once so many seconds have passed, or, `heeding`, the code is to end."""
+        if self._closed:
+            raise self._lost()
         if last is not None:
             self._given.discard(last)
             self.done.add(last)
@@ -127,9 +129,7 @@ class Inbox:
     async def _wait(self, latest: float | None, *, heeding: bool) -> bool:
         """Until something may have come; False where that was waited for long enough."""
         if self._closed:
-            raise LockLost(
-                f"job {self.job_id} is no longer held by this attempt: it gets no message any more"
-            )
+            raise self._lost()
         if heeding and self._holder.must_end:
             return False
         now = time.monotonic()
@@ -151,7 +151,18 @@ class Inbox:
                 await self._moved.wait()
         return True
 
+    def _lost(self) -> LockLost:
+        return LockLost(
+            f"job {self.job_id} is no longer held by this attempt: it gets no message any more"
+        )
+
     # --- what the worker does ---
+
+    def take_back(self) -> None:
+        """What `get` gave last has not reached the code."""
+        if self._last is not None:
+            self._given.discard(self._last)
+            self._last = None
 
     @property
     def waits(self) -> bool:

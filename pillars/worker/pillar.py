@@ -8,8 +8,8 @@ from uuid import UUID
 
 import anyio
 
-from pillars import log
-from pillars.errors import DatabaseTrouble
+from pillars import log, sizes
+from pillars.errors import ConfigurationError, DatabaseTrouble
 from pillars.jobs.canary import BUILT_IN
 from pillars.jobs.definition import Job
 from pillars.service.presence import appear, define, leave
@@ -19,6 +19,7 @@ from pillars.store import history
 from pillars.store.listener import Listener
 from pillars.store.rows import Beat, Claimed
 from pillars.worker.attempts import Attempt, Why
+from pillars.worker.children.memory import resident
 from pillars.worker.children.nursery import Nursery
 from pillars.worker.claiming import Claimer
 from pillars.worker.crew import Crew
@@ -91,6 +92,8 @@ class Worker:
         """Whether code goes on that was cancelled and given back."""
         self._full = False
         """Whether this process has more memory than it may."""
+        self._is_to_end = False
+        """Whether a signal has come."""
 
     async def run(self) -> None:
         """Serve until `process.stopping` is set, then drain."""
@@ -136,6 +139,11 @@ class Worker:
         self._claiming.deadline = anyio.current_time() + self.process.settings.drain.total_seconds()
         self.claimer.wake()
 
+    def heed(self, _number: int) -> None:
+        """A signal: whatever we were about, we do not begin anew."""
+        self.process.again = False
+        self._is_to_end = True
+
     async def abort(self) -> None:
         """Stop all jobs and give them back, as far as that goes at once."""
         await self._stop_all()
@@ -143,7 +151,16 @@ class Worker:
     async def _prepare(self) -> None:
         await history.see_to_days(self.process.database.runtime)
         await define(self.process, self.jobs.values())
+        self._require_memory()
         await self._appear("starting")
+
+    def _require_memory(self) -> None:
+        """Raise `ConfigurationError` where the app alone is more than a worker may have: it would begin anew for ever."""
+        most, size = self.process.settings.max_memory, resident()
+        if most is not None and size > most:
+            raise ConfigurationError(
+                f"max_memory: this worker has {sizes.shown(size)} before its first job, and may have {sizes.shown(most)}; give it more"
+            )
 
     async def _appear(self, state: str) -> None:
         served = None if self.slots.queues is None else list(self.slots.queues)
@@ -245,9 +262,9 @@ class Worker:
             either.start_soon(self._end_with, self.process.stopping.wait, either.cancel_scope)
             await self.crew.until_idle()
             either.cancel_scope.cancel()
-        if not self.process.stopping.is_set():
+        if not (self.process.stopping.is_set() or self._is_to_end):
             self.process.again = True
-            self.process.stopping.set()
+        self.process.stopping.set()
 
     @staticmethod
     async def _end_with(wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:

@@ -92,7 +92,8 @@ class Sayings:
         """Write one batch, or again the one that could not be written; returns how many rows it had. Raises `DatabaseTrouble`."""
         self._hurry.clear()
         try:
-            self._batch = [one for one in self._batch if not one.voice.closed] or self._taken()
+            left = [one for one in self._batch if one.said and not one.voice.closed]
+            self._batch = left or self._taken()
             rows = sum(len(one.said) for one in self._batch)
             if rows:
                 await self._write(self._batch)
@@ -146,16 +147,16 @@ class Sayings:
             self._waiting = left | self._waiting
         return batch
 
-    async def _write(self, batch: Sequence[_Taken]) -> None:
+    async def _write(self, batch: Sequence[_Taken], *, made: bool = False) -> None:
         """Write a batch; where Postgres refuses it for its data, voice by voice."""
         try:
             held = await job_events.write(
                 self._executor, self._worker_id, [said for one in batch for said in one.said]
             )
         except DatabaseTrouble as trouble:
-            if trouble.sqlstate == NO_PARTITION and trouble.constraint is None:
+            if trouble.sqlstate == NO_PARTITION and trouble.constraint is None and not made:
                 await history.make_days(self._executor)
-                await self._write(batch)
+                await self._write(batch, made=True)
             elif trouble.kind is not Trouble.REFUSED:
                 raise
             elif len(batch) == 1:
@@ -168,6 +169,7 @@ class Sayings:
         for one in batch:
             said, one.said = one.said, []  # also where those behind it are to be tried again
             if (one.voice.job_id, one.voice.lock_token) in keys:
+                one.voice.in_flight = 0
                 self._was_written(said)
             else:
                 one.voice.close()

@@ -186,7 +186,7 @@ class Voice:
         self._queued = False  # first: who speaks from here on is heard by the next turn
         with self._guard:
             bodies = self._taken_lines(rows, size)
-            if self._left_out and not self._lines and not self._cut:
+            if self._left_out and not self._lines:
                 left_out, self._left_out = self._left_out, 0
                 bodies.append(("log", remark("warning", LEFT_OUT, lines=left_out)))
         if all_of_it or self._told < OFTEN or time.monotonic() >= self._seldom_until:

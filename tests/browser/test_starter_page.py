@@ -47,7 +47,7 @@ async def at_home(
         if not worker:
             yield visit
             return
-        async with running(worker_for(database, *JOBS)):
+        async with running(worker_for(database, *JOBS, project=ROOT)):
             yield visit
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,53 @@ def hears_now(ctx: Context) -> list[Any]:
     return found
 
 
+@job(name="crunch.looks", process=True)
+def looks(ctx: Context) -> Any:
+    """Looks into an empty inbox and puts itself off; the next time it waits."""
+    if "looked" in ctx.metadata:
+        message = ctx.inbox.get_now()
+        return message and message.data
+    ctx.metadata["looked"] = True
+    assert ctx.inbox.get_now(timeout=0) is None
+    ctx.emit("looked")
+    time.sleep(0.01)
+    raise Snooze(0.5)
+
+
+TENANT: ContextVar[str] = ContextVar("tenant", default="nobody")
+left: list[Any] = []
+
+
+@job(name="crunch.sets", process=True)
+def sets(tenant: str) -> str:
+    """Who was set before, and says half a line."""
+    before = TENANT.get()
+    TENANT.set(tenant)
+    sys.stdout.write(f"half a line of {tenant}")
+    return before
+
+
+@job(name="crunch.sets.async", process=True)
+async def sets_async(tenant: str) -> str:
+    before = TENANT.get()
+    TENANT.set(tenant)
+    return before
+
+
+@job(name="crunch.keeps", process=True)
+def keeps(ctx: Context, number: int) -> None:
+    """Says something as all the jobs before it."""
+    left.append(ctx)
+    for one in left:
+        one.emit("number", number)
+
+
+@job(name="crunch.odd", process=True)
+def odd(ctx: Context) -> str:
+    ctx.progress(1, 2, os.fsdecode(b"caf\xe9.txt"))
+    return "done"
+
+
 kept: list[bytearray] = []
 
 
@@ -293,5 +341,5 @@ heeds = shell_job(
 
 ALL: list[Any] = [
     add, who, who_once, awaits, asks, acts, acts_now, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
-    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, asks_in_lines, grows, modules, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
+    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, looks, sets, sets_async, keeps, odd, asks_in_lines, grows, modules, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
 ]  # fmt: skip

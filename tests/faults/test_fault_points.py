@@ -48,9 +48,6 @@ UNSTRUCK = {
     "pooler/writes": "asked behind a pooler of several servers, as a part of making a connection",
     "roles/in_use": "of app migrate alone, which is struck in what it does",
     "roles/steps": "of app migrate --roles alone: each step is a transaction and safe to repeat",
-    "job_events/after": "nobody runs it yet",
-    "job_events/of_job": "nobody runs it yet",
-    "job_events/position": "nobody runs it yet",
 } | {
     name: "what the tests of apps run: no pillar does"
     for name in declared() if name.startswith("testing/")

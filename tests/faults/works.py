@@ -48,7 +48,6 @@ from pillars.store import (
 )  # fmt: skip
 from pillars.store.claiming import Demand, Places
 from pillars.store.ids import new_id
-from pillars.store.job_events import Stretch
 from pillars.store.listing import Wanted
 from pillars.store.migrate import Migration
 from pillars.store.session import Executor, Session
@@ -65,7 +64,6 @@ LEADER = "select pg_terminate_backend(pid) from pg_stat_activity where datname =
 ALL = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'pillars%'"
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-OF_NOBODY = Stretch(NOBODY, after=0, up_to=9, made_at=LONG_AGO)
 
 Doing = Callable[[World], Awaitable[None]]
 
@@ -695,7 +693,6 @@ READS: dict[str, Callable[[Executor], Awaitable[object]]] = {
     "jobs/unfinished_of": lambda executor: standings.unfinished_of(executor, ["a"], [], limit=3),
     "job_events/position": job_events.position,
     "job_events/after": lambda executor: job_events.after(executor, 0, LONG_AGO, 3),
-    "job_events/of_job": lambda executor: job_events.of_job(executor, OF_NOBODY, 3),
     "job_events/of_jobs": lambda executor: job_events.of_jobs(
         executor, {NOBODY: 0}, up_to=9, made_since=LONG_AGO, limit=3
     ),

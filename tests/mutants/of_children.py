@@ -35,8 +35,8 @@ CHILDREN_MUTANTS = [
         promise=Promise.ENDED,
         edits=edit(
             PROCESS,
-            "        self.signal(signal.SIGKILL)\n        self.gone.set()\n",
-            "        self.gone.set()\n",
+            "            self._exhaust(inlet)\n        self.signal(signal.SIGKILL)\n",
+            "            self._exhaust(inlet)\n",
         ),
         tests=(SHELL + "test_what_a_program_leaves_in_its_group_ends_with_it",),
     ),
@@ -45,7 +45,9 @@ CHILDREN_MUTANTS = [
         without="A process that does not heed SIGTERM is killed.",
         promise=Promise.ENDED,
         edits=edit(
-            PERFORMING, "signal.SIGKILL if self._told else signal.SIGTERM", "signal.SIGTERM"
+            PERFORMING,
+            "            self._process.signal(signal.SIGKILL)\n\n    def _was",
+            "            pass\n\n    def _was",
         ),
         tests=(CHILDREN + "test_a_process_that_heeds_nothing_is_killed",),
     ),
@@ -142,6 +144,31 @@ CHILDREN_MUTANTS = [
         tests=(
             "tests/process/test_memory.py::test_what_runs_goes_on_to_its_end_and_what_comes_waits",
         ),
+    ),
+    Mutant(
+        name="jobs-of-a-process-share-their-context",
+        without="No job of a process sees the context variables that another has set.",
+        promise=Promise.FENCED,
+        edits=edit(
+            PLACE + "inside.py",
+            "return self._context.copy().run(partial(job.function, **arguments))",
+            "return job.function(**arguments)",
+        ),
+        tests=(CHILDREN + "test_no_job_sees_what_the_one_before_it_in_its_process_has_set",),
+    ),
+    Mutant(
+        name="half-a-line-is-the-next-jobs",
+        without="A line that a job has not ended is its own.",
+        promise=Promise.FENCED,
+        edits=edit(PERFORMING, "            process.end_lines()\n", ""),
+        tests=(CHILDREN + "test_a_line_that_a_job_has_not_ended_is_its_own",),
+    ),
+    Mutant(
+        name="the-dead-speak",
+        without="What a job has left behind does not speak as the next one.",
+        promise=Promise.FENCED,
+        edits=edit(PLACE + "inside.py", "        attempted.close()\n", ""),
+        tests=(CHILDREN + "test_what_a_job_left_behind_does_not_speak_as_the_next_one",),
     ),
     Mutant(
         name="floods-are-kept",

@@ -63,7 +63,7 @@ SAYINGS = [
         promise=Promise.HEARD,
         edits=edit(
             SAYING,
-            "self._batch = [one for one in self._batch if not one.voice.closed] or self._taken()",
+            "self._batch = left or self._taken()",
             "self._batch = self._taken()",
         ),
         tests=(SAID + "test_in_trouble_it_is_tried_again_and_no_job_waits",),

@@ -204,7 +204,7 @@ WORKER = [
         promise=Promise.ENDED,
         edits=edit(
             ATTEMPTS,
-            "            self._timer = asyncio.get_running_loop().call_later(self._patience(), self._cancel)\n",
+            "            self._timer = asyncio.get_running_loop().call_later(self.patience(), self._cancel)\n",
             "",
         ),
         tests=(ATTEMPT + "TestStopping::test_what_cleans_up_for_too_long_is_cancelled_too",),

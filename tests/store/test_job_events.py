@@ -7,7 +7,7 @@ from uuid import UUID
 import anyio
 
 from pillars.store import job_events
-from pillars.store.job_events import Said, Stretch
+from pillars.store.job_events import Said
 from pillars.store.rows import Claimed
 from stepping import Hand, hand, hands, put_one
 from support import ask, until
@@ -46,8 +46,13 @@ async def test_it_is_written_in_its_order_and_read_from_any_place(db: str) -> No
         assert [one.body for one in found] == ["3", "1", "9", "2"]
         rest = await job_events.after(worker.session, found[1].event_id, LONG_AGO, 1)
         assert [one.body for one in rest] == ["9"]
-        stretch = Stretch(one.job_id, found[0].event_id, found[3].event_id, LONG_AGO)
-        of_one = await job_events.of_job(worker.session, stretch, 100)
+        of_one = await job_events.of_jobs(
+            worker.session,
+            {one.job_id: found[0].event_id},
+            up_to=found[3].event_id,
+            made_since=LONG_AGO,
+            limit=100,
+        )
         assert [one.body for one in of_one] == ["1", "2"]
         assert (await job_events.position(worker.session)).event_id == found[3].event_id
 

@@ -272,7 +272,7 @@ async def follow(checked: Checked, db: str) -> None:
         ("/api/streams", {"params": many}),
     ):
         assert "event: end" in await checked.ask("GET", path, 200, **options)
-        options["params"] = {**options.get("params", {}), "after": "0"}
+        options["headers"] = {"last-event-id": "0-end"}
         await checked.ask("GET", path, 204, **options)
     async with anyio.create_task_group() as group:
         group.start_soon(

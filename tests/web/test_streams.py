@@ -66,6 +66,37 @@ async def test_a_job_that_said_nothing_and_has_ended_is_told_once(
             assert events.response.status_code == 204
 
 
+async def test_who_was_away_when_a_job_ended_hears_how(process_with: Make, db: str) -> None:
+    async with web(process_with()) as url, speaking(db) as speaker:
+        path = f"{url}/api/jobs/{speaker.job_ids[0]}/stream"
+        await speaker.say(1)
+        async with following(path) as events:
+            await events.said(1)
+            reached = events.last_id
+        await speaker.end(result='{"n": 1}')
+        async with following(path, last_id=reached) as events:
+            assert [one for one, _ in await events.until()] == ["result", "state", "end"]
+        async with following(path, last_id=events.last_id) as events:
+            assert events.response.status_code == 204
+
+
+async def test_a_stream_of_many_goes_on_though_one_has_left_no_row(
+    process_with: Make, db: str
+) -> None:
+    async with web(process_with()) as url, speaking(db, 2) as speaker:
+        gone, there = speaker.job_ids
+        path = f"{url}/api/streams?job={gone}&job={there}"
+        await speaker.say(2)
+        async with following(path) as events:
+            await events.said(2)
+        await tell(db, "delete from pillars.jobs where job_id = $1", gone)
+        async with following(path, last_id=events.last_id) as events:
+            await speaker.end(speaker.held[1])
+            told = [data for name, data in await events.until() if name == "state"]
+        states = {one["job_id"]: one["state"] for one in told}
+        assert states == {str(gone): "unknown", str(there): "completed"}
+
+
 async def test_secrets_that_a_job_says_are_hidden(process_with: Make, db: str) -> None:
     async with web(process_with()) as url, speaking(db) as speaker:
         await speaker.say(1, body={"token": "hunter2hunter2", "n": 1})

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from pillars import Handle, JobCancelled, JobFailed
 from pillars.jobs.definition import Job
 from pillars.store.database import Database
+from pillars.worker.attempts import Why
 from pillars.worker.pillar import Worker
 from stepping import locked_tokens
 from support import ask, running, until, worker_for
@@ -379,7 +380,17 @@ async def test_it_hears_what_is_said_to_its_job_in_its_order(
         for data in ({"number": 1}, ["two"], "enough"):
             await handle.send(data, by="ada")
         assert await handle.result(timeout="30s") == [*before, {"number": 1}, ["two"]]
-    assert await ask(db, "select count(*) from pillars.job_messages") <= 1
+
+
+async def test_a_message_that_came_too_late_for_its_code_is_the_next_attempts(
+    database: Database, db: str
+) -> None:
+    async with working(database):
+        handle = await work.looks.enqueue()
+        await until(partial(has_said, db, "output"), within=30)
+        await handle.send("hello")
+        await ask(db, "select pillars.resume($1)", UUID(handle.job_id))
+        assert await handle.result(timeout="30s") == "hello"
 
 
 async def has_said(db: str, kind: str) -> bool:
@@ -403,6 +414,67 @@ async def test_one_that_waits_for_a_message_can_be_cancelled(database: Database,
             await handle.cancel()
             with pytest.raises(JobCancelled):
                 await handle.result(timeout="30s")
+
+
+@pytest.mark.parametrize("setting", [work.sets, work.sets_async])
+async def test_no_job_sees_what_the_one_before_it_in_its_process_has_set(
+    database: Database, setting: Job[[str], str]
+) -> None:
+    async with working(database, children=1):
+        for tenant in ("ada", "alan"):
+            assert await (await setting.enqueue(tenant)).result(timeout="30s") == "nobody"
+
+
+async def test_a_line_that_a_job_has_not_ended_is_its_own(database: Database, db: str) -> None:
+    async with working(database, children=1):
+        handles = [await work.sets.enqueue(tenant) for tenant in ("ada", "alan")]
+        for handle in handles:
+            await handle.result(timeout="30s")
+    lines = "select body ->> 'line' from pillars.job_events where job_id = $1"
+    told = [await ask(db, lines, UUID(handle.job_id)) for handle in handles]
+    assert told == ["half a line of ada", "half a line of alan"]
+
+
+async def test_what_a_job_left_behind_does_not_speak_as_the_next_one(
+    database: Database, db: str
+) -> None:
+    async with working(database, children=1):
+        for number in (1, 2, 3):
+            await (await work.keeps.enqueue(number)).result(timeout="30s")
+    assert [one["data"] for one in await said(db, "output")] == [1, 2, 3]
+
+
+async def test_a_text_that_is_none_fails_no_job(database: Database, db: str) -> None:
+    async with working(database):
+        assert await (await work.odd.enqueue()).result(timeout="30s") == "done"
+    assert (await said(db, "progress"))[-1]["message"].startswith("caf")
+
+
+async def test_at_a_signal_that_all_processes_get_its_job_is_given_back(
+    database: Database, db: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "steps"
+    async with working(database, lock="90s") as worker:
+        await work.sleeps.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+        os.killpg(written(path)[0], signal.SIGTERM)
+        await until(lambda: not is_alive(written(path)[0]) or path.with_suffix(".end").exists())
+        worker.process.stopping.set()
+    assert await ask(db, "select attempt from pillars.jobs where locked_by is null") == 0
+
+
+async def test_another_reason_to_end_cuts_no_cleanup_short(
+    database: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "steps"
+    async with working(database, lock="90s") as worker:
+        await work.sleeps.enqueue(str(path))
+        await until(lambda: len(written(path)) == 2, within=30)
+        [attempt] = worker.crew.attempts()
+        for why in (Why.CANCEL, Why.DRAIN):
+            attempt.stop(why)
+        await until(lambda: not worker.crew.attempts())
+    assert path.with_suffix(".end").read_text() == "cleaned up"
 
 
 async def test_its_log_is_its_workers(database: Database) -> None:

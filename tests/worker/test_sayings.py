@@ -275,6 +275,40 @@ async def test_what_postgres_refuses_costs_no_other_job_its_words(
     assert await said(db, bad.job_id) == []
 
 
+async def test_a_batch_that_was_written_in_part_is_gone_on_with_and_silences_nobody(
+    db: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contexts: list[Context] = []
+    let = asyncio.Event()
+
+    @job(name="pair")
+    async def pair(ctx: Context) -> None:
+        contexts.append(ctx)
+        await let.wait()
+
+    written = job_events.write
+    answers = iter([Trouble.REFUSED, None, Trouble.LOST])
+
+    async def failing(*args: Any) -> Any:
+        if (kind := next(answers, None)) is not None:
+            raise DatabaseTrouble(kind, "in the middle")
+        return await written(*args)
+
+    async with running(worker_for(database, pair)) as worker:
+        for _ in range(2):
+            await pair.enqueue()
+        await until(lambda: len(contexts) == 2)
+        monkeypatch.setattr(job_events, "write", failing)
+        for one in contexts:
+            one.emit("first")
+        await until(lambda: not (worker.sayings._waiting or worker.sayings._batch))
+        for one in contexts:
+            one.emit("second")
+        let.set()
+    for one in contexts:
+        assert [each["name"] for each in await said(db, one.job_id)] == ["first", "second"]
+
+
 async def test_a_day_that_is_missing_is_made(db: str, database: Database) -> None:
     async with running(worker_for(database, tells)):
         await tell(

@@ -65,6 +65,22 @@ async def test_past_its_lines_only_progress_and_outputs_of_an_attempt_go_on(
     assert len(await said(db, handle.job_id, "output")) == 1
 
 
+async def test_what_is_left_out_when_it_is_cut_is_told_and_nothing_waits_for_it(
+    db: str, database: Database, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voice, "MOST_BUFFERED", 10)
+    monkeypatch.setattr(voice, "MOST_LINES", 20)
+    monkeypatch.setattr(saying, "MOST_ROWS", 7)  # as where others' floods share the batch
+    async with gate.inside(database) as (worker, ctx, job_id):
+        for number in range(100):
+            ctx.log.info("line", number=number)
+            if number % 15 == 14:
+                await worker.sayings.write_once()
+        spoken = ctx._control.exchange.voice
+        await until(lambda: not spoken.unheard)  # type: ignore[attr-defined]
+    assert "cut" in [one["event"] for one in await said(db, job_id, "log")]
+
+
 async def test_an_output_too_many_is_refused_aloud(
     db: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,7 +150,10 @@ class Stream:
     async def _open(self) -> None:
         jobs = self.topics.jobs
         self.standings = await standings(self._pool, jobs)
-        if missing := jobs - {one.job_id for one in self.standings}:
+        missing = jobs - {one.job_id for one in self.standings}
+        if (
+            missing and self.position is None
+        ):  # else they were there: they have ended, and left no row
             raise UnknownJob.gone(min(missing))
         self._told = {one.job_id: one for one in self.standings if one.state not in ENDED}
         if self.position is not None:

@@ -1,5 +1,6 @@
 """What a request for a stream asks for."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -12,6 +13,7 @@ from pillars.jobs.stream_tokens import checked_topics
 from pillars.store.streams import Topics
 from pillars.web.api.paths import read_id
 from pillars.web.shapes import NAMED
+from pillars.web.streams import frames
 
 LARGEST = 2**63 - 1
 NO_NUMBER = "Last-Event-ID is not the id of an event"
@@ -61,18 +63,31 @@ def require_known(request: Request, query: type[msgspec.Struct]) -> None:
             raise UsageError(f"query: expected only {', '.join(known)}, got {options.shown(one)}")
 
 
-def after(request: Request) -> tuple[int | None, str | None]:
-    """After which event to begin, and why not where the header names none. The header is the newer: a browser keeps its address."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stream is to begin."""
+
+    after: int | None = None
+    reset: str | None = None
+    """Why not where the header says."""
+    heard_end: bool = False
+    """Whether the reader has been told that all its jobs have ended."""
+
+
+def place(request: Request) -> Place:
+    """Where to begin: as the header says, or else the query. The header is the newer: a browser keeps its address."""
     said = request.headers.get("last-event-id", "").strip()
     if said:
-        number = _number(said)
-        return number, None if number is not None else NO_NUMBER
+        number = _number(said.removesuffix(frames.END))
+        if number is None:
+            return Place(reset=NO_NUMBER)
+        return Place(number, heard_end=said.endswith(frames.END))
     asked = request.query_params.get("after")
     if asked is None:
-        return None, None
+        return Place()
     if (number := _number(asked)) is None:
         raise UsageError(f"after: expected the id of an event, got {options.shown(asked)}")
-    return number, None
+    return Place(number)
 
 
 def _number(text: str) -> int | None:

@@ -14,8 +14,8 @@ from pillars.durations import duration
 from pillars.errors import ConfigurationError, UnknownJob
 from pillars.jobs.stream_tokens import Grant, checked_topics, token_of
 from pillars.service.process import Process
+from pillars.store import names
 from pillars.store.naming import defined_names
-from pillars.store.standings import unfinished_of
 from pillars.store.streams import Topics
 from pillars.web import bodies
 from pillars.web.api import paths
@@ -59,14 +59,14 @@ class Streaming:
             raise HTTPException(503, f"this process has {MOST:,} streams open; try again", AGAIN)
         if self._process.stopping.is_set():
             raise HTTPException(503, "this process stops; try again", AGAIN)
-        after, reset = asking.after(request)
-        async with self._streams.stream(wanted.topics, after=after, newest=NEWEST) as stream:
-            if after is not None and stream.reset is None and await stream.is_exhausted():
+        place = asking.place(request)
+        async with self._streams.stream(wanted.topics, after=place.after, newest=NEWEST) as stream:
+            if place.heard_end and stream.reset is None and await stream.is_exhausted():
                 await Response(status_code=204, headers=_as_text(HEADERS[1:]))(scope, receive, send)
                 return
             told = EventStream(
                 stream,
-                reset=reset,
+                reset=place.reset,
                 grant=scope.get(GRANT),
                 stopping=self._process.stopping.is_set,
             )
@@ -90,13 +90,13 @@ class Streams:
         """The newest unfinished job of a name."""
         name = paths.name(request, UnknownJob)
         granted = _granted(request, Topics.of(names=[name])).granted
-        found = await unfinished_of(self._pool, [name], [], limit=1)
-        if not found:
-            names = await defined_names(self._pool)
-            if name in names:
+        found = await names.newest(self._pool, name)
+        if found is None:
+            defined = await defined_names(self._pool)
+            if name in defined:
                 raise UnknownJob(f'no job named "{name}" is unfinished; enqueue one')
-            raise UnknownJob.among(name, names)
-        return Wanted(Topics.of(jobs=found), granted)
+            raise UnknownJob.among(name, defined)
+        return Wanted(Topics.of(jobs=[found.job_id]), granted)
 
     async def grant(self, request: Request) -> Response:
         """201 with a token that opens these topics for a while."""

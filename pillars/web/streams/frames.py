@@ -14,6 +14,8 @@ from pillars.store.streams import Item, Said, Turned
 RETRY = b"retry: 2000\n\n"  # milliseconds until a browser comes back
 KEEP_ALIVE = b": keep-alive\n"
 CLOSING = b": closing\n\n"
+END = "-end"
+"""Behind the id of the last frame: who comes back with it has heard how its jobs ended."""
 
 
 def of(item: Item) -> bytes:
@@ -23,12 +25,14 @@ def of(item: Item) -> bytes:
     return item.frame
 
 
-def event(
-    name: str, data: Mapping[str, Any] | msgspec.Raw, *, event_id: int | None = None
-) -> bytes:
+def event(name: str, data: Mapping[str, Any] | msgspec.Raw) -> bytes:
     """A frame; JSON has no line ends of its own."""
-    place = b"" if event_id is None else b"id: %d\n" % event_id
-    return b"%sevent: %s\ndata: %s\n\n" % (place, name.encode(), to_json(data))
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), to_json(data))
+
+
+def end(event_id: int) -> bytes:
+    """The last frame, once all jobs have ended and that was told."""
+    return b"id: %d%s\nevent: end\ndata: {}\n\n" % (event_id, END.encode())
 
 
 def place(event_id: int) -> bytes:

@@ -95,7 +95,7 @@ class EventStream:
     def _last_words(self) -> bytes:
         """What ends it; nothing where it goes on."""
         if self._stream.ended:
-            return frames.event("end", {}, event_id=self._stream.position)
+            return frames.end(self._stream.position or 0)
         if self._stream.behind:
             return frames.event("slow", {"reason": SLOW})
         if self._stream.over:
@@ -119,7 +119,7 @@ class EventStream:
 
 
 async def _sent(send: Send, chunk: bytes, *, more: bool = True) -> bool:
-    """Whether the reader takes it; uvicorn waits where some 64 KB are on their way."""
+    """Whether the reader takes it; the server waits where some 64 KB are on their way."""
     with anyio.move_on_after(STALLED):
         await send({"type": "http.response.body", "body": chunk, "more_body": more})
         return True

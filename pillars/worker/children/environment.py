@@ -1,17 +1,20 @@
 """The environment of a child: what is on a list, and nothing else of the worker's."""
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from pillars.settings import Settings
 
+HERE = Path(__file__).parents[3]
 MARK = "PILLARS_CHILD_OF"
 HARMLESS = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "TEMP", "TMP", "TERM",
     "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
-OF_PYTHON = ("PYTHON*", "VIRTUAL_ENV", "LOG_LEVEL", "LOG_FORMAT", "PILLARS_*")
+OF_PYTHON = ("PYTHON*", "VIRTUAL_ENV", "LOG_LEVEL", "LOG_FORMAT", "PILLARS_*", "PG*")
 NEVER = ("PILLARS_TOKEN", "PILLARS_VIEW_TOKEN", "PILLARS_PROCESS*", MARK)
 
 
@@ -47,6 +50,10 @@ def environment(
             "LOG_LEVEL": settings.log_level,
             "PYTHONUNBUFFERED": "1",
         }
+        if "site-packages" not in str(HERE):  # a checkout, which a child finds by its path
+            chosen["PYTHONPATH"] = os.pathsep.join(
+                filter(None, (str(HERE), chosen.get("PYTHONPATH")))
+            )
         if settings.database_direct_url:
             chosen["DATABASE_DIRECT_URL"] = settings.database_direct_url
         chosen.setdefault("PATH", sys.exec_prefix + "/bin")

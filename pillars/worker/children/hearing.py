@@ -8,13 +8,13 @@ from msgspec import UNSET
 
 from pillars import log
 from pillars.codec import from_json
-from pillars.errors import LockLost, PayloadError, UsageError
+from pillars.errors import LockLost, UsageError
 from pillars.jobs.options import checked_name
-from pillars.jobs.saying import MOST_OUTPUT, Progress
+from pillars.jobs.saying import MOST_OUTPUT, Progress, encoded
 from pillars.worker.attempts import Attempt
 from pillars.worker.children.protocol import Answer, Emitted
 
-_OWN = ("level", "event", "logger", "timestamp", "job_id", "job_name", "attempt")
+_OWN = ("level", "event", "logger", "timestamp", "job_id", "job_name", "attempt", "self")
 
 
 class Hearing:
@@ -46,11 +46,9 @@ class Hearing:
             self._logged(answer.log)
 
     def _emitted(self, output: Emitted) -> None:
-        name, data = checked_name(output.name, "output: name"), bytes(output.data)
-        if len(data) > MOST_OUTPUT:
-            raise PayloadError(
-                f"output {name}: {len(data):,} bytes of JSON, at most {MOST_OUTPUT:,}"
-            )
+        name = checked_name(output.name, "output: name")
+        told = from_json(bytes(output.data).decode())
+        data = encoded(told, what=f"output {name}", most=MOST_OUTPUT)
         try:
             self._attempt.exchange.voice.emit(name, data)
         except LockLost:  # its process is being ended
@@ -70,6 +68,9 @@ class Hearing:
         known = logging.getLevelNamesMapping()
         level = known.get(str(line.get("level", "info")).upper(), logging.INFO)
         name = line.get("logger")
-        own = name is None or name == self._attempt.claimed.name
+        claimed = self._attempt.claimed
+        # A job that has ended may have left something behind that goes on: it is not this one that says it.
+        of_this = line.get("job_id") in {None, str(claimed.job_id)}
+        own = of_this and (name is None or name == claimed.name)
         logger = self._attempt.exchange.log if own else log.get(str(name))
         logger.log(level, str(line.get("event", "")), **fields)

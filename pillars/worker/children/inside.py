@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from types import FrameType
@@ -40,7 +41,6 @@ from pillars.worker.judging import Raised, judged
 
 GROWTH = 256_000_000  # bytes that a process may have grown since its first job, until it is not used again
 FAREWELL = 1.0  # seconds for what enqueues have to tell yet
-Function = Callable[..., Any]
 
 
 class Answers:
@@ -48,7 +48,10 @@ class Answers:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._writes: int | None = None
+        """The thread that is within a line."""
+        self._end: BaseException | None = None
 
     def send(self, answer: Answer) -> None:
         self._put(answer_line(answer))
@@ -65,10 +68,23 @@ class Answers:
         return False
 
     def _put(self, line: bytes) -> None:
+        """Whole, though a signal comes: what that is to raise waits until then."""
         left = memoryview(line + b"\n")
         with self._lock:
+            self._writes = threading.get_ident()
             while left:
                 left = left[os.write(self._descriptor, left) :]
+            self._writes = None
+        if self._end is not None and threading.current_thread() is threading.main_thread():
+            end, self._end = self._end, None
+            raise end
+
+    def put_off(self, end: BaseException) -> bool:
+        """Whether the main thread is within a line, and will raise this behind it."""
+        if self._writes != threading.main_thread().ident:
+            return False
+        self._end = end
+        return True
 
 
 class Attempted:
@@ -76,8 +92,9 @@ class Attempted:
 
     def __init__(self, order: Order, job: Job[..., Any], send: Callable[[Answer], None]) -> None:
         left = None if order.metadata is UNSET else order.metadata
-        self.voice = Speech(send, left, order.metadata_trouble)
-        self.inbox = Inbox(send)
+        self._send = send
+        self.voice = Speech(self._say, left, order.metadata_trouble)
+        self.inbox = Inbox(self._say)
         self.log = log.get(order.name).bind(
             job_id=order.job_id, job_name=order.name, attempt=order.attempt
         )
@@ -85,6 +102,13 @@ class Attempted:
         self.key = (UUID(order.job_id), order.lock_token or 0)
         self.completed_inside = False
         self.must_end = False
+
+    def _say(self, answer: Answer) -> None:
+        self._send(answer)
+
+    def close(self) -> None:
+        """It is over: what it has left behind speaks for nobody."""
+        self._send = _to_nobody
 
     @property
     def exchange(self) -> "Attempted":
@@ -150,7 +174,11 @@ class Inside:
         self._of_threads = self._database()
         self._beside: Loop | None = None
         self._speaking: Attempted | None = None
-        self._threads = 0
+        self._context = copy_context()
+        """Of no job; each gets a copy, so none sees what another has set."""
+        self._left = False
+        """Whether a job has left a task behind."""
+        self._threads = _own_threads()
         self._size = 0
         """After the first job."""
 
@@ -160,6 +188,8 @@ class Inside:
             return
         if line.heard:
             self._speaking.voice.heard()
+        if line.nothing:
+            self._speaking.inbox.came(None)
         if line.message is not None:
             told = line.message
             sent_at = datetime.fromisoformat(told.sent_at)
@@ -213,9 +243,12 @@ class Inside:
         return self._over(attempted, result=encoded)
 
     def _over(self, attempted: Attempted, *, spent: bool = False, **how: Any) -> Answer:
-        attempted.voice.say()
-        again = not (spent or attempted.must_end) and self._is_as_it_was()
-        return Answer(over=True, inside=attempted.completed_inside, again=again, **how)
+        with suppress(Exception):  # what it says last ends no job otherwise than it has ended
+            attempted.voice.say()
+        attempted.close()
+        again = not (spent or attempted.must_end or self._left) and self._is_as_it_was()
+        inside, unread = attempted.completed_inside, attempted.inbox.unread
+        return Answer(over=True, inside=inside, unread=unread, again=again, **how)
 
     def _arguments(self, order: Order, job: Job[..., Any], attempted: Attempted) -> dict[str, Any]:
         arguments = job.payload_codec.decode(bytes(order.arguments))
@@ -237,12 +270,13 @@ class Inside:
     def _called(self, job: Job[..., Any], arguments: dict[str, Any], attempted: Attempted) -> Any:
         self._allow_cpu_time(job)
         if job.awaited:
-            return self._runner.run(self._awaited(job.function, arguments, attempted))
+            asked = self._awaited(job.function, arguments, attempted)
+            return self._runner.run(asked, context=self._context.copy())
         if self._beside is None:
             self._beside = Loop(self._of_threads)
-        with provided(lambda: self._of_threads), _ended_by_term(attempted):
+        with provided(lambda: self._of_threads), _ended_by_term(attempted, self._answers):
             try:
-                return job.function(**arguments)
+                return self._context.copy().run(partial(job.function, **arguments))
             finally:
                 self._beside.settle()
 
@@ -265,6 +299,8 @@ class Inside:
             return await function(**arguments)
         finally:
             loop.remove_signal_handler(signal.SIGTERM)
+            left = asyncio.all_tasks() - {task}
+            self._left = any(not one.get_name().startswith("pillars") for one in left)
             with suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL):
                     await self._own.wakeups.close()
@@ -282,22 +318,32 @@ class Inside:
     def _is_as_it_was(self) -> bool:
         """Whether nothing of a job is left that would go on beside the next one, or has grown too large for it."""
         with suppress(ChildProcessError):
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            os.waitpid(-1, os.WNOHANG)
             return False  # a process, ended or not
-        threads = sum(not thread.daemon for thread in threading.enumerate())
         size = resident()
-        self._size, self._threads = self._size or size, self._threads or threads
-        return threads <= self._threads and size <= self._size + GROWTH
+        self._size = self._size or size
+        return _own_threads() <= self._threads and size <= self._size + GROWTH
+
+
+def _own_threads() -> int:
+    """How many threads there are that would hold up the end of this process."""
+    return sum(not thread.daemon for thread in threading.enumerate())
+
+
+def _to_nobody(_answer: Answer) -> None:
+    """Hears it."""
 
 
 @contextmanager
-def _ended_by_term(attempted: Attempted) -> Iterator[None]:
+def _ended_by_term(attempted: Attempted, answers: Answers) -> Iterator[None]:
     """Let SIGTERM end what runs on this thread by an exception, once: what then cleans up is left in peace."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         if not attempted.must_end:
             attempted.must_end = True
-            raise asyncio.CancelledError("its end was asked for")
+            error = asyncio.CancelledError("its end was asked for")
+            if not answers.put_off(error):
+                raise error
 
     before = signal.signal(signal.SIGTERM, end)
     try:
@@ -311,14 +357,16 @@ def _orders(descriptor: int, on_told: Callable[[Line], None]) -> "queue.SimpleQu
     orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
 
     def read() -> None:
-        with os.fdopen(descriptor, "rb") as lines:
-            for line in lines:
-                told = read_order(line)
-                if told.job is not None:
-                    orders.put(told.job)
-                else:
-                    on_told(told)
-        orders.put(None)
+        try:
+            with os.fdopen(descriptor, "rb") as lines:
+                for line in lines:
+                    told = read_order(line)
+                    if told.job is not None:
+                        orders.put(told.job)
+                    else:
+                        on_told(told)
+        finally:
+            orders.put(None)
 
     threading.Thread(target=read, name="pillars-orders", daemon=True).start()
     return orders

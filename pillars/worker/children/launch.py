@@ -64,10 +64,17 @@ def _bound(memory: int | None, cpu_seconds: int | None) -> None:
     """Of data, not of addresses, of which threads and runtimes reserve far more than they use."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if memory is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+        least = _within(memory, resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (least, least))
     if cpu_seconds is not None:
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, most))
+        resource.setrlimit(resource.RLIMIT_CPU, (_within(cpu_seconds, resource.RLIMIT_CPU), most))
+
+
+def _within(wanted: int, kind: int) -> int:
+    """No more than the system lets us have."""
+    most = resource.getrlimit(kind)[1]
+    return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ class Nursery:
                     ": "
                 )
             )
-        performance = Performance(attempt, child, self._ear_of(attempt))
+        performance = Performance(
+            attempt, child, self._ear_of(attempt), stopping=self._process.stopping
+        )
         try:
             return await performance.run(order)
         finally:
@@ -80,7 +82,7 @@ class Nursery:
             self._timers.pop(child).cancel()
             if not child.gone.is_set():
                 return child, order
-        return self._started(setup, [sys.executable, "-m", INSIDE], python=True), order
+        return self._started(setup, [sys.executable, "-P", "-m", INSIDE], python=True), order
 
     def _started(self, setup: Child, words: list[str], *, python: bool) -> ChildProcess:
         settings = self._process.settings
@@ -88,7 +90,8 @@ class Nursery:
             os.environ, setup.env, settings, url=self._process.database.address.url, python=python,
             mark=self._warden.mark,
         )  # fmt: skip
-        child = ChildProcess(Launch(words, environ, setup), self._warden)
+        of_all = None if python else setup.cpu_seconds  # an interpreter gives each job its own
+        child = ChildProcess(Launch(words, environ, setup, of_all), self._warden)
         self._all.add(child)
         return child
 

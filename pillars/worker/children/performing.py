@@ -2,17 +2,19 @@
 
 import asyncio
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
+import anyio
 from msgspec import UNSET, DecodeError, Raw, ValidationError
 
 from pillars import log, sizes
 from pillars.codec import to_json
-from pillars.errors import LockLost, UsageError
+from pillars.errors import LockLost
 from pillars.settings.redaction import masked, secrets_in
 from pillars.worker.attempts import Attempt
 from pillars.worker.children import memory
@@ -23,6 +25,8 @@ from pillars.worker.children.telling import LAST_LINES, told_of_end
 from pillars.worker.judging import Raised
 from pillars.worker.outcomes import Completed
 
+ALIKE = 0.5  # seconds between the same signal's coming to two processes
+ROUNDING = 0.05  # seconds; a timer may ring early
 MOST_OF_A_RESULT = 5_000_000  # bytes, as of any result
 MOST_LINES, MOST_BYTES = 10_000, 10_000_000
 """Of what one attempt prints: nobody reads more, and who wants it writes a file."""
@@ -41,7 +45,9 @@ class Ear(Protocol):
 class Performance:
     """An attempt while a child runs it. What the attempt's task is cancelled for is passed on: first as SIGTERM, then as SIGKILL."""
 
-    def __init__(self, attempt: Attempt, process: ChildProcess, ear: Ear) -> None:
+    def __init__(
+        self, attempt: Attempt, process: ChildProcess, ear: Ear, *, stopping: anyio.Event
+    ) -> None:
         self._attempt = attempt
         self._process = process
         self._ear = ear
@@ -52,8 +58,9 @@ class Performance:
         self._result: Raw | None = None
         self._stderr: deque[str] = deque(maxlen=LAST_LINES)
         self._killed_before = memory.kills()
-        self._told = 0
-        """How often it was told to end."""
+        self._stopping = stopping
+        self._told_at: float | None = None
+        """When it was first told to end."""
         self._misheard = False
         self._answers: set[asyncio.Task[None]] = set()
         """To what the child waits for."""
@@ -65,7 +72,7 @@ class Performance:
     @property
     def may_serve_again(self) -> bool:
         """Whether its process waits for another job."""
-        if not self._over.done() or self._told or self._process.gone.is_set():
+        if not self._over.done() or self._told_at or self._process.gone.is_set():
             return False
         end = self._over.result()
         return isinstance(end, Answer) and end.again
@@ -79,12 +86,15 @@ class Performance:
         self._attempt.rest.hold(self)
         try:
             cancelled = await self._until_over()
+            if cancelled is None and self._was_terminated() and await self._all_are_to_end():
+                return Raised("", wish="release")
         finally:
             self._attempt.rest.let_go()
             for task in list(self._answers):
                 task.cancel()
-            process.listening = None
             process.unhush()
+            process.end_lines()
+            process.listening = None
         return self._verdict(cancelled)
 
     async def _until_over(self) -> asyncio.CancelledError | None:
@@ -94,10 +104,29 @@ class Performance:
                 await asyncio.wait([self._over])
             except asyncio.CancelledError as error:
                 cancelled = error
-                self._process.signal(signal.SIGKILL if self._told else signal.SIGTERM)
-                self._process.signal(signal.SIGCONT)  # one that is held heeds nothing else
-                self._told += 1
+                self._tell_to_end()
         return cancelled
+
+    def _tell_to_end(self) -> None:
+        """By SIGTERM, and by SIGKILL once it has had its time; another reason meanwhile gives it neither less nor more."""
+        now = time.monotonic()
+        if self._told_at is None:
+            self._told_at = now
+            self._process.signal(signal.SIGTERM)
+            self._process.signal(signal.SIGCONT)  # one that is held heeds nothing else
+        elif now - self._told_at >= self._attempt.patience() - ROUNDING:
+            self._process.signal(signal.SIGKILL)
+
+    def _was_terminated(self) -> bool:
+        """Whether it has ended by SIGTERM."""
+        end = self._over.result()
+        return end.stopped if isinstance(end, Answer) else end == -signal.SIGTERM
+
+    async def _all_are_to_end(self) -> bool:
+        """Whether the worker was told to end as well: platforms signal every process of a machine, and ours may have heard it first."""
+        with anyio.move_on_after(ALIKE):
+            await self._stopping.wait()
+        return self._stopping.is_set()
 
     def stop(self) -> None:
         """Let it rest: all of its group, at once."""
@@ -117,35 +146,39 @@ class Performance:
             return
         if answer.result is not UNSET:
             self._result = answer.result
+        if answer.unread:
+            self._attempt.exchange.inbox.take_back()
         if answer.over:
             self._process.drain()  # what it printed before
             self._end(answer)
         elif answer.waits:
             self._answering(self._say_when_heard())
         elif answer.asks:
-            self._answering(self._deliver())
+            self._answering(self._deliver(answer.within))
         else:
             self._hear(answer)
 
     def _hear(self, answer: Answer) -> None:
         try:
             self._ear.said(answer)
-        except UsageError as error:
-            self._mishear(str(error))
+        except Exception as error:  # noqa: BLE001 - what a program says ends nothing of ours
+            self._mishear(f"{type(error).__name__}: {error}")
 
     def _answering(self, answer: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(answer)
         self._answers.add(task)
         task.add_done_callback(self._answers.discard)
 
-    async def _deliver(self) -> None:
-        """Give it the next message, once there is one."""
+    async def _deliver(self, within: float | None) -> None:
+        """Give it the next message, or say that there is none."""
         with suppress(LockLost):  # its process is being ended
-            found = await self._attempt.exchange.inbox.get()
-            if found is not None:
-                data = Raw(to_json(found.data))
-                told = Told(data, found.sent_at.isoformat(), found.sent_by)
-                self._process.order(order_line(Line(message=told)))
+            found = await self._attempt.exchange.inbox.get(within)
+            if found is None:
+                self._process.order(order_line(Line(nothing=True)))
+                return
+            data = Raw(to_json(found.data))
+            told = Told(data, found.sent_at.isoformat(), found.sent_by)
+            self._process.order(order_line(Line(message=told)))
 
     async def _say_when_heard(self) -> None:
         await self._attempt.exchange.heard()

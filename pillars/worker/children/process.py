@@ -4,10 +4,10 @@ import asyncio
 import errno
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,8 +20,13 @@ from pillars.worker.children.warding import Warden
 
 LAUNCH = Path(__file__).with_name("launch.py")
 READ = 65_536  # bytes at once: what a pipe holds
+READ_OF_ANSWERS = (
+    8_192  # each line of them is understood: some thousand, for which the loop has time
+)
 # What is read before others have their turn, and how long they have it: 13 MB a second at most, of which a worker's loop takes no harm.
 MOST_A_TURN, TURN = 262_144, 0.02
+UNKNOWN = 255  # of an exit code
+STREAMS = ("stdout", "stderr")
 LONGEST_ANSWER = 16_000_000  # bytes: a result is refused at five million
 
 
@@ -49,15 +54,21 @@ class Launch:
     words: Sequence[str]
     environ: Mapping[str, str]
     child: Child
+    cpu_seconds: int | None = None
+    """Of the process in all."""
 
 
 class _Inlet:
     """One pipe that the child writes to."""
 
-    def __init__(self, descriptor: int, on_data: Callable[[bytes], None], lines: Lines) -> None:
+    def __init__(
+        self, descriptor: int, on_data: Callable[[bytes], None], lines: Lines, *, size: int = READ
+    ) -> None:
         self.descriptor = descriptor
         self.on_data = on_data
         self.lines = lines
+        self.size = size
+        """Bytes to read at once."""
         self.read = 0
         """Bytes of this turn."""
         self.last: bytes | None = None
@@ -84,20 +95,33 @@ class ChildProcess:
         self._hangs_up = False
         self._last_call: asyncio.TimerHandle | None = None
         self._orders: int | None
+        self._end: int | None = None
+        """A descriptor that can be read once its leader has ended."""
         self._popen, self._orders, pipes = _started(launch)
         self.pid = self._popen.pid
-        warden.watch(self.pid)
-        names = ("stdout", "stderr")
         self._inlets = [
-            _Inlet(pipes[0], self._answered, Lines(LONGEST_ANSWER)),
+            _Inlet(pipes[0], self._answered, Lines(LONGEST_ANSWER), size=READ_OF_ANSWERS),
             *(
                 _Inlet(pipe, self._printed_by(name), Lines())
-                for pipe, name in zip(pipes[1:], names, strict=True)
+                for pipe, name in zip(pipes[1:], STREAMS, strict=True)
             ),
         ]
+        try:
+            warden.watch(self.pid)
+            self._end = _watch_end(self._loop, self.pid, self._ended)
+        except BaseException:  # nobody would see to its end
+            self._give_up()
+            raise
         for inlet in self._inlets:
             self._loop.add_reader(inlet.descriptor, self._read, inlet)
-        self._handle = _watch_end(self._loop, self.pid, self._ended)
+
+    def _give_up(self) -> None:
+        """It was just started, and is not to be."""
+        self.signal(signal.SIGKILL)
+        self.gone.set()
+        _reaped(self._popen)
+        self._warden.forget(self.pid)
+        self._close()
 
     def order(self, line: bytes) -> None:
         """Write it a line, as soon as it reads."""
@@ -109,7 +133,7 @@ class ChildProcess:
     def signal(self, number: int) -> None:
         """Send it to all of its group; to nobody once its end was seen."""
         if not self.gone.is_set():
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):  # gone, or another user's by now
                 os.killpg(self.pid, number)
 
     def hang_up(self, *, patience: float) -> None:
@@ -156,7 +180,7 @@ class ChildProcess:
     def _take(self, inlet: _Inlet) -> bool:
         """Read what there is, up to a pipe's fill; returns whether there may be more."""
         try:
-            data = os.read(inlet.descriptor, READ)
+            data = os.read(inlet.descriptor, inlet.size)
         except OSError as error:
             return error.errno == errno.EINTR
         if data:
@@ -180,6 +204,13 @@ class ChildProcess:
             last, inlet.last = inlet.last, None
             if last:
                 inlet.on_data(last)
+
+    def end_lines(self) -> None:
+        """What it has printed is a line, though it did not end it."""
+        for inlet, name in zip(self._inlets[1:], STREAMS, strict=True):
+            for line, left_out in inlet.lines.rest():
+                if self.listening is not None:
+                    self.listening.printed(name, line, left_out)
 
     def drain(self) -> None:
         """Read what it has printed so far."""
@@ -208,6 +239,7 @@ class ChildProcess:
 
     def _ended(self) -> None:
         """Its leader has ended and bears its number still: the last moment at which its group is surely ours."""
+        self._stop_watching()
         for inlet in self._inlets:
             self._exhaust(inlet)
         self.signal(signal.SIGKILL)
@@ -216,10 +248,8 @@ class ChildProcess:
         self._warden.forget(self.pid)
         self._close()
         self.unhush()
+        self.end_lines()
         if self.listening is not None:
-            for inlet, name in zip(self._inlets[1:], ("stdout", "stderr"), strict=True):
-                for line, left_out in inlet.lines.rest():
-                    self.listening.printed(name, line, left_out)
             self.listening.ended(code)
 
     def _close(self) -> None:
@@ -234,19 +264,23 @@ class ChildProcess:
             self._loop.remove_writer(self._orders)
             os.close(self._orders)
             self._orders = None
-        if self._handle is not None:
-            self._loop.remove_reader(self._handle)
-            os.close(self._handle)
+        self._stop_watching()
+
+    def _stop_watching(self) -> None:
+        if self._end is not None:
+            self._loop.remove_reader(self._end)
+            os.close(self._end)
+            self._end = None
 
 
 def _started(launch: Launch) -> tuple["subprocess.Popen[bytes]", int, list[int]]:
     """The process, the descriptor that writes to it, and those that read what it answers and prints. Raises `OSError`."""
-    reads, orders = os.pipe()
-    inlets = [os.pipe() for _ in range(3)]
+    reads, orders, *others = _pipes(4)
+    inlets = list(zip(others[::2], others[1::2], strict=True))
     answers, out, error = (write for _, write in inlets)
     child = launch.child
     told = {
-        "reads": reads, "writes": answers, "parent": os.getpid(), "memory": child.bytes, "cpu_seconds": child.cpu_seconds,
+        "reads": reads, "writes": answers, "parent": os.getpid(), "memory": child.bytes, "cpu_seconds": launch.cpu_seconds,
     }  # fmt: skip
     ours = [orders, *(read for read, _ in inlets)]
     try:
@@ -272,23 +306,40 @@ def _started(launch: Launch) -> tuple["subprocess.Popen[bytes]", int, list[int]]
     return popen, orders, ours[1:]
 
 
+def _pipes(count: int) -> list[int]:
+    """The descriptors of so many pipes, each to read and to write; none is left open where the system has not all."""
+    made: list[int] = []
+    try:
+        for _ in range(count):
+            made += os.pipe()
+    except OSError:
+        for one in made:
+            os.close(one)
+        raise
+    return made
+
+
 def _reaped(popen: "subprocess.Popen[bytes]") -> int:
-    _, status = os.waitpid(popen.pid, 0)
-    popen.returncode = os.waitstatus_to_exitcode(status)
+    """Its exit code; 255 where the app's own code has waited for it before us."""
+    try:
+        _, status = os.waitpid(popen.pid, 0)
+    except ChildProcessError:
+        popen.returncode = UNKNOWN
+    else:
+        popen.returncode = os.waitstatus_to_exitcode(status)
     return popen.returncode
 
 
 def _watch_end(loop: asyncio.AbstractEventLoop, pid: int, ended: Callable[[], None]) -> int | None:
-    """Have `ended` called once the process has ended, before it is waited for; returns the descriptor that tells, where systems have one."""
+    """Have `ended` called once the process has ended, before it is waited for; returns the descriptor that tells. Raises `OSError`."""
     if sys.platform == "linux":
-        handle = os.pidfd_open(pid)
-        loop.add_reader(handle, ended)
-        return handle
-
-    def wait() -> None:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(ended)
-
-    threading.Thread(target=wait, name=f"pillars-child-{pid}", daemon=True).start()
-    return None
+        descriptor = os.pidfd_open(pid)
+    else:
+        queue = select.kqueue()
+        event = select.kevent(
+            pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ONESHOT, select.KQ_NOTE_EXIT
+        )
+        queue.control([event], 0)
+        descriptor = os.dup(queue.fileno())
+    loop.add_reader(descriptor, ended)
+    return descriptor

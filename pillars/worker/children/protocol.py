@@ -45,6 +45,8 @@ class Line(Struct, frozen=True, omit_defaults=True):
     job: Order | None = None
     message: Told | None = None
     """The next one, for which it has asked."""
+    nothing: bool = False
+    """None has come in the time for which it asked."""
     heard: bool = False
     """What it has said so far is written."""
 
@@ -78,6 +80,10 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     """It has completed itself, in a transaction of its own."""
     asks: bool = False
     """It wants the next message, and is done with the one before."""
+    within: float | None = None
+    """Seconds for which it waits for that message; None: for as long as it takes."""
+    unread: bool = False
+    """Of a job that has ended: the last message has not reached its code."""
     waits: bool = False
     """It goes on once what it has said so far is written."""
     again: bool = False

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from msgspec import Raw
 
+from pillars.codec import clean_text
 from pillars.errors import DatabaseTrouble, Trouble, UsageError
 from pillars.jobs.saying import Counted
 from pillars.worker.children.protocol import Answer, Emitted, Progress
@@ -75,8 +76,9 @@ class Speech:
             if counted is not None:
                 newest = (counted.done, counted.total, counted.message)
                 if newest != self._reported:
+                    message = None if counted.message is None else clean_text(counted.message)
+                    self._send(Answer(progress=Progress(counted.done, counted.total, message)))
                     self._reported = newest
-                    self._send(Answer(progress=Progress(*newest)))
 
     def _metadata_changed(self) -> None:
         self._changed = True
