@@ -263,6 +263,17 @@ def keeps(ctx: Context, number: int) -> None:
         one.emit("number", number)
 
 
+@job(name="crunch.floods", process=True)
+def floods(lines: int) -> int:
+    """In three goes, with a while between them."""
+    for _ in range(3):
+        sys.stdout.write(("x" * 400 + "\n") * lines)
+        sys.stdout.flush()
+        for _ in range(20):
+            time.sleep(0.01)
+    return os.getpid()
+
+
 @job(name="crunch.odd", process=True)
 def odd(ctx: Context) -> str:
     ctx.progress(1, 2, os.fsdecode(b"caf\xe9.txt"))
@@ -341,5 +352,5 @@ heeds = shell_job(
 
 ALL: list[Any] = [
     add, who, who_once, awaits, asks, acts, acts_now, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
-    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, looks, sets, sets_async, keeps, odd, asks_in_lines, grows, modules, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
+    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, looks, sets, sets_async, keeps, floods, odd, asks_in_lines, grows, modules, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
 ]  # fmt: skip

@@ -164,6 +164,17 @@ CHILDREN_MUTANTS = [
         tests=(CHILDREN + "test_a_line_that_a_job_has_not_ended_is_its_own",),
     ),
     Mutant(
+        name="silence-after-a-flood",
+        without="After a flood the next job of the process is heard.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            PERFORMING,
+            "            process.unhush()  # those lines may have been too many again\n",
+            "",
+        ),
+        tests=(CHILDREN + "test_after_a_flood_the_next_job_of_the_process_is_heard",),
+    ),
+    Mutant(
         name="the-dead-speak",
         without="What a job has left behind does not speak as the next one.",
         promise=Promise.FENCED,

@@ -444,6 +444,17 @@ async def test_what_a_job_left_behind_does_not_speak_as_the_next_one(
     assert [one["data"] for one in await said(db, "output")] == [1, 2, 3]
 
 
+async def test_after_a_flood_the_next_job_of_the_process_is_heard(
+    database: Database, db: str
+) -> None:
+    async with working(database, children=1):
+        first = await (await work.floods.enqueue(9_000)).result(timeout="60s")
+        handle = await work.floods.enqueue(100)
+        assert await handle.result(timeout="30s") == first
+    lines = "select count(*) from pillars.job_events where job_id = $1"
+    assert await ask(db, lines, UUID(handle.job_id)) == 300
+
+
 async def test_a_text_that_is_none_fails_no_job(database: Database, db: str) -> None:
     async with working(database):
         assert await (await work.odd.enqueue()).result(timeout="30s") == "done"

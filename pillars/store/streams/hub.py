@@ -128,10 +128,10 @@ class Streams:
                 self._watch.forget_found()
         self._watch.remove(subscription.topics.jobs)
 
-    async def known(self, job_ids: Iterable[UUID]) -> list[Standing]:
-        """The names and tags of jobs, of those of which a row is left."""
+    async def known(self, job_ids: Iterable[UUID], topics: Topics) -> list[Standing]:
+        """The names and tags of jobs, of those of which a row is left; those of the topics are followed from here on."""
         asked = set(job_ids)
-        await self._watch.get_to_know(asked)
+        await self._watch.get_to_know(asked, topics.have)
         return [one for job_id in asked if (one := self._watch.known(job_id)) is not None]
 
     # --- reading ----------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class Streams:
         if not events:
             return False
         if self._wide:
-            await self._watch.get_to_know({one.job_id for one in events})
+            await self._watch.get_to_know({one.job_id for one in events}, self._is_followed)
         # Another turn may have been faster.
         self._hand_out([one for one in events if one.event_id > self.position])
         self._look_soon()
@@ -286,6 +286,9 @@ class Streams:
             return by_id
         others = [one for one in self._wide if one not in by_id and one.topics.have(standing)]
         return [*by_id, *others]
+
+    def _is_followed(self, standing: Standing) -> bool:
+        return any(one.topics.have(standing) for one in self._wide)
 
     def _look_soon(self) -> None:
         """The look rests shorter where something happens."""

@@ -17,7 +17,7 @@ WIDE_PAGE = 2_000  # events, of which few may be wanted
 FARTHEST = 100_000  # events of all jobs that are looked through for those of a name or a tag: a second or two
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
-Known = Callable[[Iterable[UUID]], Awaitable[list[Standing]]]
+Known = Callable[[Iterable[UUID], Topics], Awaitable[list[Standing]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,6 @@ class PastOfAll:
         return Page(await self._wanted(found), last=len(found) < WIDE_PAGE)
 
     async def _wanted(self, found: list[JobEvent]) -> list[Said]:
-        known = await self._known({one.job_id for one in found})
+        known = await self._known({one.job_id for one in found}, self._topics)
         wanted = {one.job_id for one in known if self._topics.have(one)} | self._topics.jobs
         return [Said(one) for one in found if one.job_id in wanted]

@@ -1,7 +1,7 @@
 """How the jobs stand that somebody follows: asked of the database for all of them at once."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from uuid import UUID
 
@@ -53,11 +53,14 @@ class Watch:
     def forget_found(self) -> None:
         self._found.clear()
 
-    async def get_to_know(self, job_ids: Collection[UUID]) -> None:
-        """Read the names and tags of jobs that have said something, and follow those that nobody did."""
+    async def get_to_know(
+        self, job_ids: Collection[UUID], wanted: Callable[[Standing], bool]
+    ) -> None:
+        """Read the names and tags of jobs that have said something, and follow those that are wanted."""
         strangers = [job_id for job_id in job_ids if job_id not in self._known]
         for one in await standings(self._executor, strangers):
-            self._find(one.job_id)
+            if wanted(one):
+                self._find(one.job_id)
             # Its name and tags alone: so the next look tells how it stands.
             self._remember(replace(one, state=""))
 

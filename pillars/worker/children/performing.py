@@ -95,6 +95,7 @@ class Performance:
             process.unhush()
             process.end_lines()
             process.listening = None
+            process.unhush()  # those lines may have been too many again
         return self._verdict(cancelled)
 
     async def _until_over(self) -> asyncio.CancelledError | None:
