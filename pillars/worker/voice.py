@@ -107,6 +107,13 @@ class Voice:
         """Say a line that was written to a stream of a child's."""
         self._line(lambda: printed(stream, line, self._hide))
 
+    def say_surely(self, stream: str, remark: str) -> None:
+        """Say a line that is not left out, however much was said: a source has one of them."""
+        with self._guard:
+            if not self._closed:
+                self._lines.append(("log", printed(stream, remark, self._hide)))
+        self._speak()
+
     def _line(self, body: Callable[[], bytes]) -> None:
         if self._is_full():
             self._leave_out()

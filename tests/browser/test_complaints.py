@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from browsing import Visit, serving, visiting
+from support import until
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.asyncio(loop_scope="session")]
 
@@ -82,6 +83,7 @@ async def test_what_the_policy_refuses_fails_its_test(
         async with showing(chromium, body, policy) as visit:
             await visit.page.goto("/")
             await visit.page.evaluate("document.forms[0]?.requestSubmit()")
+            await until(lambda: any("policy" in line for line in visit.complaints.lines))
 
     with pytest.raises(AssertionError, match=f"policy: {refused}"):
         await visit()

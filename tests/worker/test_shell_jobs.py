@@ -16,7 +16,7 @@ from worker.test_children import is_alive, is_in, working, written
 from pillars import Child, JobCancelled, JobFailed, shell_job
 from pillars.store.database import Database
 from pillars.worker.children.lines import LONGEST_LINE
-from pillars.worker.children.performing import MOST_LINES
+from pillars.worker.children.performing import MOST_LINES, REST_LEFT_OUT
 from pillars.worker.children.telling import LAST_LINES
 from support import ask, running, until, worker_for
 
@@ -167,6 +167,8 @@ async def test_a_flood_harms_neither_the_job_nor_the_worker(
     assert len(printed) <= MOST_LINES + 2 * LAST_LINES
     assert all(len(line) <= 5 * LONGEST_LINE for line in printed)
     assert not any("\x1b" in line or "\0" in line for line in printed)
+    if printed:
+        assert REST_LEFT_OUT in printed or printed[0].endswith(" more bytes)")
     assert not [one for one in said if one["event"] == "loop.blocked"]
 
 

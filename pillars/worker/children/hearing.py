@@ -32,6 +32,9 @@ class Hearing:
     def printed(self, stream: str, line: str) -> None:
         self._attempt.exchange.voice.say_line(stream, line)
 
+    def printed_too_much(self, stream: str, remark: str) -> None:
+        self._attempt.exchange.voice.say_surely(stream, remark)
+
     def said(self, answer: Answer) -> None:
         """Raises `UsageError` for what no job may say."""
         voice = self._attempt.exchange.voice

@@ -39,6 +39,7 @@ class Ear(Protocol):
     @property
     def full(self) -> bool: ...
     def printed(self, stream: str, line: str) -> None: ...
+    def printed_too_much(self, stream: str, remark: str) -> None: ...
     def said(self, answer: Answer) -> None: ...
 
 
@@ -199,7 +200,7 @@ class Performance:
             self._process.hush()
             if not self._hushed:
                 self._hushed = True
-                self._ear.printed(stream, REST_LEFT_OUT)
+                self._ear.printed_too_much(stream, REST_LEFT_OUT)
         else:
             self._ear.printed(stream, text)
 

@@ -19,10 +19,8 @@ from pillars.worker.children.lines import Lines
 from pillars.worker.children.warding import Warden
 
 LAUNCH = Path(__file__).with_name("launch.py")
-READ = 65_536  # bytes at once: what a pipe holds
-READ_OF_ANSWERS = (
-    8_192  # each line of them is understood: some thousand, for which the loop has time
-)
+READ = 16_384  # bytes at once: at worst as many lines, for which the loop has time
+READ_OF_ANSWERS = 8_192  # each line of them is understood
 # What is read before others have their turn, and how long they have it: 13 MB a second at most, of which a worker's loop takes no harm.
 MOST_A_TURN, TURN = 262_144, 0.02
 UNKNOWN = 255  # of an exit code
@@ -93,6 +91,8 @@ class ChildProcess:
         """Set once its end was seen."""
         self._outgoing = bytearray()
         self._hangs_up = False
+        self._at_tail = False
+        """Whether the last lines of a flood are told."""
         self._last_call: asyncio.TimerHandle | None = None
         self._orders: int | None
         self._end: int | None = None
@@ -178,7 +178,7 @@ class ChildProcess:
         self._loop.add_reader(inlet.descriptor, self._read, inlet)
 
     def _take(self, inlet: _Inlet) -> bool:
-        """Read what there is, up to a pipe's fill; returns whether there may be more."""
+        """Read what there is, up to the inlet's size; returns whether there may be more."""
         try:
             data = os.read(inlet.descriptor, inlet.size)
         except OSError as error:
@@ -203,7 +203,9 @@ class ChildProcess:
         for inlet in self._inlets[1:]:
             last, inlet.last = inlet.last, None
             if last:
+                self._at_tail = True
                 inlet.on_data(last)
+                self._at_tail = False
 
     def end_lines(self) -> None:
         """What it has printed is a line, though it did not end it."""
@@ -231,7 +233,11 @@ class ChildProcess:
         place = 1 if name == "stdout" else 2
 
         def printed(data: bytes) -> None:
-            for line, left_out in self._inlets[place].lines.feed(data):
+            inlet = self._inlets[place]
+            for told, (line, left_out) in enumerate(inlet.lines.feed(data)):
+                if inlet.last is not None and not self._at_tail:  # nobody wants more
+                    inlet.last = data.split(b"\n", told)[told]
+                    return
                 if self.listening is not None:
                     self.listening.printed(name, line, left_out)
 
