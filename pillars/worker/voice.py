@@ -109,9 +109,10 @@ class Voice:
 
     def say_surely(self, stream: str, remark: str) -> None:
         """Say a line that is not left out, however much was said: a source has one of them."""
+        written = printed(stream, remark, self._hide)
         with self._guard:
             if not self._closed:
-                self._lines.append(("log", printed(stream, remark, self._hide)))
+                self._lines.append(("log", written))
         self._speak()
 
     def _line(self, body: Callable[[], bytes]) -> None:

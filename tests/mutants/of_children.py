@@ -192,4 +192,22 @@ CHILDREN_MUTANTS = [
         ),
         tests=(SHELL + "test_a_flood_harms_neither_the_job_nor_the_worker",),
     ),
+    Mutant(
+        name="lines-that-nobody-wants",
+        without="Once nobody wants them, no lines are made of what was read already.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            PROCESS,
+            "if inlet.last is not None and not self._at_tail:",
+            "if self.listening is None:",
+        ),
+        tests=(SHELL + "test_once_nobody_wants_them_no_lines_are_made_of_what_was_read_already",),
+    ),
+    Mutant(
+        name="left-out-in-silence",
+        without="That the rest of a flood is left out is itself never left out.",
+        promise=Promise.UNHINDERED,
+        edits=edit(PERFORMING, "self._ear.printed_too_much(", "self._ear.printed("),
+        tests=(SHELL + "test_a_flood_harms_neither_the_job_nor_the_worker",),
+    ),
 ]

@@ -6,7 +6,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from crunching import work
@@ -16,8 +16,11 @@ from worker.test_children import is_alive, is_in, working, written
 from pillars import Child, JobCancelled, JobFailed, shell_job
 from pillars.store.database import Database
 from pillars.worker.children.lines import LONGEST_LINE
-from pillars.worker.children.performing import MOST_LINES, REST_LEFT_OUT
+from pillars.worker.children.performing import REST_LEFT_OUT
+from pillars.worker.children.process import ChildProcess, Launch
 from pillars.worker.children.telling import LAST_LINES
+from pillars.worker.children.warding import Warden
+from pillars.worker.voice import MOST_LINES
 from support import ask, running, until, worker_for
 
 
@@ -170,6 +173,40 @@ async def test_a_flood_harms_neither_the_job_nor_the_worker(
     if printed:
         assert REST_LEFT_OUT in printed or printed[0].endswith(" more bytes)")
     assert not [one for one in said if one["event"] == "loop.blocked"]
+
+
+class Sated:
+    """Wants one line, and no other."""
+
+    full = False
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, bytes, int]] = []
+        self.process: ChildProcess | None = None
+
+    def printed(self, stream: str, line: bytes, left_out: int) -> None:
+        self.lines.append((stream, line, left_out))
+        assert self.process is not None
+        self.process.hush()
+
+    def answered(self, line: bytes) -> None:
+        """It wants none."""
+
+    def ended(self, code: int) -> None:
+        """It does not mind."""
+
+
+async def test_once_nobody_wants_them_no_lines_are_made_of_what_was_read_already() -> None:
+    prints = [sys.executable, "-c", "import os, time; os.write(1, b'\\n' * 4_096); time.sleep(60)"]
+    warden, sated = Warden(uuid4()), Sated()
+    process = ChildProcess(Launch(prints, os.environ, Child()), warden)
+    process.listening, sated.process = sated, process
+    await until(lambda: bool(sated.lines))
+    assert sated.lines == [("stdout", b"", 0)]  # of a write that comes whole, as pipes have it
+    process.signal(signal.SIGKILL)
+    await process.gone.wait()
+    assert len(sated.lines) == 4_096  # the rest was the last that it printed
+    warden.close()
 
 
 async def test_what_a_program_prints_without_an_end_of_line_is_kept(

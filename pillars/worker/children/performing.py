@@ -24,12 +24,11 @@ from pillars.worker.children.protocol import Answer, Line, Told, order_line, rea
 from pillars.worker.children.telling import LAST_LINES, told_of_end
 from pillars.worker.judging import Raised
 from pillars.worker.outcomes import Completed
+from pillars.worker.voice import MOST_BYTES, MOST_LINES
 
 ALIKE = 0.5  # seconds between the same signal's coming to two processes
 ROUNDING = 0.05  # seconds; a timer may ring early
 MOST_OF_A_RESULT = 5_000_000  # bytes, as of any result
-MOST_LINES, MOST_BYTES = 10_000, 10_000_000
-"""Of what one attempt prints: nobody reads more, and who wants it writes a file."""
 REST_LEFT_OUT = f"… it has printed more than {MOST_LINES:,} lines or {MOST_BYTES // 1_000_000} MB: the rest is left out"
 
 
