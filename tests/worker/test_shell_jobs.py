@@ -197,7 +197,11 @@ class Sated:
 
 
 async def test_once_nobody_wants_them_no_lines_are_made_of_what_was_read_already() -> None:
-    prints = [sys.executable, "-c", "import os, time; os.write(1, b'\\n' * 4_096); time.sleep(60)"]
+    prints = [
+        sys.executable,
+        "-c",
+        "import os, signal; os.write(1, b'\\n' * 4_096); signal.pause()",
+    ]
     warden, sated = Warden(uuid4()), Sated()
     process = ChildProcess(Launch(prints, os.environ, Child()), warden)
     process.listening, sated.process = sated, process
