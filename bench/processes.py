@@ -84,6 +84,8 @@ class Pillar:
 
     process: asyncio.subprocess.Process
     log: Path
+    port: int
+    """Of the web pillar, or of its health."""
 
     @property
     def pid(self) -> int:
@@ -109,7 +111,7 @@ async def pillar(
         )  # fmt: skip
     try:
         await _until_ready(process, port, log)
-        yield Pillar(process, log)
+        yield Pillar(process, log, port)
     finally:
         await end(process)
 

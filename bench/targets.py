@@ -242,6 +242,18 @@ TARGETS = (
         at_least(0.8),
     ),
     Target(
+        "streams",
+        "While 200 streams are read, other jobs go on as fast as without",
+        ratio("streams", "200 streams", "nobody follows"),
+        at_least(0.85),
+    ),
+    Target(
+        "memory of streams",
+        "While 200 streams are read, the web process grows by",
+        figure("streams", "200 streams", "web_grown_mb"),
+        at_most(10),
+    ),
+    Target(
         "16 clients, NOTIFY on",
         "16 concurrent enqueuers are as fast as with NOTIFY off",
         ratio("enqueue", SIXTEEN, SILENT),

@@ -10,12 +10,13 @@ from .peers import PEERS, PEERS_BULK, PEERS_ENQUEUE
 from .snapshot import SNAPSHOT
 from .starting import STARTING
 from .steady import STEADY
+from .streams import STREAMING
 from .trials import TRIALS
 
 WORKLOADS = {
     one.name: one
     for one in (
-        DRAIN, BRIEF, ENQUEUE, BULK, LATENCY, FUTURE, SNAPSHOT, BACKLOG, STARTING, HISTORY, IDLE, STEADY, PEERS,
+        DRAIN, BRIEF, ENQUEUE, BULK, LATENCY, FUTURE, SNAPSHOT, BACKLOG, STARTING, HISTORY, IDLE, STREAMING, STEADY, PEERS,
         PEERS_ENQUEUE, PEERS_BULK, TRIALS,
     )
 }  # fmt: skip

@@ -5,7 +5,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pillars import job
+from pillars import Context, job
 
 if TYPE_CHECKING:
     from bench.marks import Marks
@@ -28,3 +28,16 @@ async def brief(i: int) -> None:
 @job(name="stamp")
 async def stamp(i: int) -> None:
     MARKS.stamp(i)
+
+
+@job(name="talk", queue="talk", timeout="10m")
+async def talk(ctx: Context, per_second: float) -> None:
+    """Say so many things a second, in ten goes, until it is stopped."""
+    goes, number = 10, 0
+    began = asyncio.get_running_loop().time()
+    while True:
+        due = (asyncio.get_running_loop().time() - began) * per_second
+        while number < due:
+            ctx.emit("number", {"number": number, "text": "x" * 40})
+            number += 1
+        await asyncio.sleep(1 / goes)
