@@ -43,10 +43,23 @@ LOCKS = [
         promise=Promise.CLAIMED,
         edits=edit(
             CLAIM,
-            "and job.locked_by is null and job.name = any($3::text[])",
-            "and job.locked_by is null and cardinality($3::text[]) > 0",
+            "and job.locked_by is null and job.name = any(array(",
+            "and job.locked_by is null and '' <> all (array(",
         ),
         tests=(CLAIMS + "test_a_name_that_the_worker_does_not_know_is_never_taken",),
+    ),
+    Mutant(
+        name="claim-expects-few-jobs",
+        without="A claim is planned to stop early, also where all jobs have one name.",
+        promise=Promise.WOKEN,
+        edits=edit(
+            CLAIM,
+            "and job.locked_by is null and job.name = any(array(",
+            "and job.locked_by is null and job.name <> all (array(select '')) and job.name = any(array(",
+        ),
+        tests=(
+            "tests/store/test_kept_plans.py::test_a_claim_is_planned_to_stop_early_also_where_all_jobs_have_one_name",
+        ),
     ),
     Mutant(
         name="claim-reads-every-job",

@@ -3,7 +3,7 @@
 from mutants.kinds import Mutant, Promise, edit
 
 FUNCTIONS = "sql/pillars/migrations/0002_functions.sql"
-PAUSED = "and job.name <> all (array(select paused.name from pillars.definitions paused where paused.paused_at is not null))"
+PAUSED = "where not exists (select from pillars.definitions paused where paused.name = known.name and paused.paused_at is not null)"
 TASKS = "pillars/web/api/tasks.py"
 TASK = "tests/web/test_tasks.py::"
 NAMES = "tests/store/test_names.py::"

@@ -29,8 +29,9 @@ with places as (
         from pillars.jobs job
         where not job.parked and job.queue = served.queue and job.priority = served.priority
           and (job.run_at, job.job_id) > (served.after_run_at, served.after_job_id)
-          and job.run_at <= pillars.now() and job.locked_by is null and job.name = any($3::text[])
-          and job.name <> all (array(select paused.name from pillars.definitions paused where paused.paused_at is not null))
+          and job.run_at <= pillars.now() and job.locked_by is null and job.name = any(array(
+                  select known.name from unnest($3::text[]) known (name)
+                  where not exists (select from pillars.definitions paused where paused.name = known.name and paused.paused_at is not null)))
           and (job.expires_at is null or job.expires_at > pillars.now())
         order by job.run_at, job.job_id
         limit served.free
