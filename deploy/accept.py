@@ -15,8 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,20 +26,18 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from callers import KINDS  # noqa: E402
+from deploy import accept_control  # noqa: E402
+from deploy.staging import LOCK, Story, database, running, say  # noqa: E402
 from pillars import connect, embedded, enqueue_many, job  # noqa: E402
-from pillars.store import migrate  # noqa: E402
-from pillars.store.pool import Address  # noqa: E402
-from process.pillar import PROJECT, App, app  # noqa: E402
+from process.pillar import PROJECT, app  # noqa: E402
 from support import ask, tell, until  # noqa: E402
 
 JOBS = 50
-LOCK, SWEEP, LEEWAY = 30, 5, 5  # seconds
+SWEEP, LEEWAY = 5, 5  # seconds
 TICKS_FOR = timedelta(minutes=10)
 FREEZES, FROZEN = 5, 20  # times, seconds
 IDLE_FOR = timedelta(minutes=5)
 PATIENCE = 120.0  # seconds
-
-Story = Callable[[Path], Awaitable[None]]
 
 
 @job(name="hold", max_crashes=10)
@@ -54,31 +51,6 @@ async def block(log: str, seconds: float) -> None: ...
 @job(name="quick")
 async def quick(number: int) -> int:
     return number
-
-
-def say(text: str) -> None:
-    print(f"    {text}", flush=True)
-
-
-@asynccontextmanager
-async def database(folder: Path) -> AsyncIterator[str]:
-    """A migrated database on a cluster of its own, as durable as in production."""
-    settings = {**embedded.DEV_SETTINGS, "shared_preload_libraries": "pg_stat_statements"}
-    cluster = embedded.cluster(folder, settings=settings)
-    with embedded.start(cluster) as server:
-        await migrate.migrate(
-            Address(server.url),
-            [*migrate.of_runtime(), *migrate.in_folder("app", ROOT / "sql/app")],
-        )
-        yield server.url
-    embedded.stop(cluster)
-
-
-@asynccontextmanager
-async def running(folder: Path, url: str, *words: str, **environ: str) -> AsyncIterator[App]:
-    with app(folder, url, *words, project=PROJECT, **environ) as started:
-        await started.ready()
-        yield started
 
 
 def lines(log: Path, word: str) -> list[str]:
@@ -365,7 +337,7 @@ async def finished_some(url: str, *, since_start: bool = False) -> bool:
 
 STORIES: tuple[Story, ...] = (
     clone_and_first_upload, kill_of_a_worker, kill_of_the_leader, kill_of_postgres, blocked_loop, stop_under_load, rolled_back,
-    idle, frozen_leaders,
+    *accept_control.STORIES, idle, frozen_leaders,
 )  # fmt: skip
 
 

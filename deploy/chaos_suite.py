@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from chaos.aborting import Aborting, aborting  # noqa: E402
 from chaos.boots import Boots, boots  # noqa: E402
 from chaos.contention import Contention, contention  # noqa: E402
 from chaos.deploys import Deploys, deploys  # noqa: E402
@@ -118,6 +119,17 @@ async def awakened(seed: int, folder: Path) -> Report:
     return await waking(Waking(seed=seed), folder)
 
 
+async def aborted(seed: int, folder: Path) -> Report:
+    """A hundred running jobs of every kind on two hosts, aborted by a handle, by SQL and over HTTP: each has ended in under a second."""
+    return await aborting(Aborting(seed=seed), folder)
+
+
+async def aborted_unheard(seed: int, folder: Path) -> Report:
+    """The same where no worker hears a notification, with heartbeats as they are by default: in under twelve seconds."""
+    plan = Aborting(seed=seed, at_once=25, heard=False, within=12.0)
+    return await aborting(plan, folder)
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "storm": crash_storm,
     "freezes": freezes,
@@ -133,6 +145,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "deploys": rolling,
     "contention": contended,
     "waking": awakened,
+    "aborts": aborted,
+    "aborts-unheard": aborted_unheard,
 }
 
 

@@ -5,11 +5,12 @@ from typing import TypeAlias
 
 from pillars.errors import UsageError
 
-__all__ = ["Size", "shown", "size"]
+__all__ = ["LEAST_PROCESS", "Size", "shown", "size"]
 
 Size: TypeAlias = int | str
 """Bytes, or words: "512MB" and "1.5GB" of 1000, "512MiB" of 1024."""
 
+LEAST_PROCESS = 16_000_000  # bytes: below it no interpreter starts
 MOST = 2**50  # bytes; beyond it is a slip of the unit
 
 _WORDS = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*(?:([kKMGT])(i?))?B?", re.ASCII)

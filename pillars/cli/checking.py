@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pillars import backoff, registry
-from pillars.cli import saying
+from pillars.cli import environs, saying
 from pillars.cli.beginning import lend_dotenv
+from pillars.cli.environs import VariableLine
 from pillars.durations import words
 from pillars.errors import ConfigurationError, PillarsError
 from pillars.jobs.definition import Job
@@ -56,13 +57,14 @@ class Report:
     schedules: list[ScheduleLine] = field(default_factory=list)
     web: str | None = None
     migrations: int = 0
+    variables: list[VariableLine] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
-def run(*, as_json: bool) -> int:
-    """Check the code of the working directory; returns 0 where nothing is wrong with it, else 1."""
-    report = _report()
+def run(*, role: str | None = None, as_json: bool) -> int:
+    """Check the code of the working directory, for all processes or for one; returns 0 where nothing is wrong with it, else 1."""
+    report = _report(role)
     if as_json:
         saying.put(json.dumps(asdict(report), indent=2, default=_plain))
     else:
@@ -70,12 +72,12 @@ def run(*, as_json: bool) -> int:
     return 1 if report.problems else 0
 
 
-def _report() -> Report:
+def _report(role: str | None) -> Report:
     refused: list[ConfigurationError] = []
     try:
         settings = load(command="check", refused=refused)
         redaction.hide(settings)
-        report, _ = examine(settings)
+        report, _ = examine(settings, role=role)
     except ConfigurationError as error:  # of all settings, such as a file that is not TOML
         report = Report()
         refused.append(error)
@@ -83,24 +85,29 @@ def _report() -> Report:
     return report
 
 
-def examine(settings: Settings) -> tuple[Report, Registry]:
-    """Everything that can be told of code without a database, and what it defines."""
-    report = Report(warnings=list(settings.warnings))
+def examine(settings: Settings, *, role: str | None = None) -> tuple[Report, Registry]:
+    """Everything that can be told of code without a database, and what it defines; of a role, of what its process imports."""
+    report = Report(warnings=list(settings.warnings), variables=environs.variables(settings))
     lend_dotenv(settings)
-    found = _look_at_code(settings, report)
-    _look_at_web(settings, report)
+    found = _look_at_code(settings, report, role)
+    if role in {None, "web"}:
+        _look_at_web(settings, report)
     _look_at_migrations(settings, report)
+    if role is not None:
+        missing = environs.faults(settings, role, report.variables)
+        report.problems += [Problem(said) for said in missing]
     return report, found
 
 
-def _look_at_code(settings: Settings, report: Report) -> Registry:
+def _look_at_code(settings: Settings, report: Report, role: str | None) -> Registry:
     known: set[tuple[str, str | None]] = set()
 
     def note(fault: Fault) -> None:
         cause = (CAUSE.sub("", str(fault.error)), fault.place)
         if cause not in known:
             known.add(cause)
-            report.problems.append(Problem(masked(str(fault.error)), fault.place))
+            hint = environs.hint(cause[0], role, report.variables) if role else ""
+            report.problems.append(Problem(masked(str(fault.error)) + hint, fault.place))
 
     found = registry.survey(
         project=settings.project, jobs=settings.jobs, crons=settings.crons, on_fault=note
@@ -183,6 +190,8 @@ def _print(report: Report) -> None:
     )
     saying.put(f"web         {report.web or NO_WEB}")
     saying.put(f"migrations  {report.migrations} of the app")
+    if report.variables:
+        _print_table("variables", [_of_variable(one) for one in report.variables])
     for warning in report.warnings:
         saying.put(f"warning: {warning}", err=True)
     for problem in report.problems:
@@ -191,6 +200,10 @@ def _print(report: Report) -> None:
     saying.put(
         "fit to deploy" if not count else f"{count} to mend before a deploy", err=bool(count)
     )
+
+
+def _of_variable(one: VariableLine) -> tuple[str, ...]:
+    return one.name, f"of {' and '.join(one.roles)}", "set" if one.is_set else "not set"
 
 
 def _print_table(title: str, lines: list[tuple[str, ...]]) -> None:

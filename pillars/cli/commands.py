@@ -129,13 +129,18 @@ def migrate(*, plan: bool, check: bool, roles: bool) -> int:
 
 
 @main.command()
+@click.option(
+    "--role",
+    type=click.Choice(["web", "worker", "cron"]),
+    help="As the process of this role, in its environment: has it what it needs, and nothing that only others need?",
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @ending
-def check(*, as_json: bool) -> int:
+def check(*, role: str | None, as_json: bool) -> int:
     """Say whether this code is fit to deploy: settings, jobs, schedules, web app, migrations. Needs no database."""
     from pillars.cli.checking import run
 
-    return run(as_json=as_json)
+    return run(role=role, as_json=as_json)
 
 
 @main.command()

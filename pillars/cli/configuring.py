@@ -29,6 +29,7 @@ TOPICS = {
         "concurrency",
         "threads",
         "children",
+        "child_memory",
         "max_memory",
         "drain",
         "grace",

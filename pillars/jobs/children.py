@@ -14,14 +14,13 @@ from typing import Any, Literal
 from pillars.durations import Duration, duration
 from pillars.errors import Discard, Outcome, Retry, Snooze, UsageError
 from pillars.jobs import options as checks
-from pillars.sizes import Size, size
+from pillars.sizes import LEAST_PROCESS, Size, size
 
 Ansi = Literal["strip", "keep"]
 
 ANSI = ("strip", "keep")
 REUSE = 100  # jobs: what a library leaks in a job is little; an interpreter with the app takes most of a second to start
 MOST_REUSE = 1_000_000
-LEAST_MEMORY = 16_000_000  # bytes: below it no interpreter starts
 LEAST_CPU_TIME, MOST_CPU_TIME = timedelta(seconds=1), timedelta(days=365)
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?|\*", re.ASCII)
 LONGEST_WORD = 100_000  # bytes; Linux takes 131,072
@@ -49,7 +48,7 @@ class Child:
 
     def __post_init__(self) -> None:
         if self.memory is not None:
-            _put(self, "memory", size(self.memory, what="memory", least=LEAST_MEMORY))
+            _put(self, "memory", size(self.memory, what="memory", least=LEAST_PROCESS))
         if self.cpu_time is not None:
             _put(self, "cpu_time", _cpu_time(self.cpu_time))
         _put(self, "env", _variables(self.env))

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from pillars.durations import words
 from pillars.errors import ConfigurationError, nearest
 from pillars.settings import values
+from pillars.settings.belonging import TABLE, belonging
 from pillars.settings.convert import shown
 from pillars.settings.dotenv import read_dotenv
 from pillars.settings.specs import ENV, PROJECT, SPECS, Found, Spec, uvloop_is_here
@@ -64,9 +65,13 @@ def load(
         with _noted(refused):
             _look_across(found)
     _look_for_unknown(found, environ, dotenv)
+    needed: Mapping[str, tuple[str, ...]] = {}
+    with _noted(refused):
+        needed = belonging(found)
     return Settings(
         **found.values,
         project=project,
+        belonging=needed,
         sources=MappingProxyType(found.sources),
         dotenv=MappingProxyType(dotenv),
         warnings=tuple(found.warnings),
@@ -146,6 +151,8 @@ def _table(found: Found) -> _Layer:
     table = found.table("tool", "pillars")
     known = {spec.name: spec for spec in (ENV, *SPECS)}
     for name in table:
+        if name == TABLE:
+            continue
         if name not in known:
             found.warnings.append(
                 f"pyproject.toml: [tool.pillars] {name} is no setting{_nearest(name, known)}"

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pillars import sizes
 from pillars.errors import ConfigurationError
 from pillars.settings import convert, values
 from pillars.settings.convert import NAME, Convert, length, whole
@@ -125,6 +126,7 @@ SPECS = (
     Spec("concurrency", whole(1, 10_000), _constant(values.CONCURRENCY)),
     Spec("threads", whole(0, 1000), _constant(values.THREADS)),
     Spec("children", whole(0, 1000), _constant(values.CHILDREN)),
+    Spec("child_memory", convert.size_from(sizes.LEAST_PROCESS), _NONE),
     Spec("max_memory", convert.size_from(values.LEAST_MEMORY), _NONE),
     Spec("drain", length(timedelta(0), _HOUR), _drain),
     Spec("grace", length(_MOMENT, _HOUR), _constant(values.GRACE)),

@@ -94,6 +94,8 @@ class Settings:
     concurrency: int
     threads: int
     children: int
+    child_memory: int | None
+    """Bytes that each process of a job may allocate where its `Child` says nothing."""
     max_memory: int | None
     """Bytes that a worker may have before it begins anew, between jobs."""
     drain: timedelta
@@ -132,6 +134,8 @@ class Settings:
     """The folder that holds pyproject.toml, jobs and crons; `sql` and `root` are absolute, below it unless told otherwise."""
     sources: Mapping[str, str]
     """Where each setting came from: "flag --lock", "PILLARS_LOCK", ".env PILLARS_LOCK", "default"."""
+    belonging: Mapping[str, tuple[str, ...]]
+    """By role: the variables of the app's own that its process needs."""
     dotenv: Mapping[str, str]
     """All of `.env` and `.env.local`, for the app's own code; empty in prod."""
     warnings: tuple[str, ...]

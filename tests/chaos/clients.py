@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -29,8 +29,14 @@ def thread(ctx: Context, number: int, seconds: float) -> dict[str, int]:
     raise NotImplementedError
 
 
+@job(name="storm.child", process=True, max_attempts=100, max_crashes=1000, backoff="200ms")
+def child(ctx: Context, number: int, seconds: float) -> dict[str, int]:
+    raise NotImplementedError
+
+
 Works = Job[[int, float], dict[str, int]]
 USUAL: tuple[Works, ...] = (work, work, work, thread)
+MIXED: tuple[Works, ...] = (*USUAL * 4, child)
 
 
 class Clients:
@@ -45,12 +51,15 @@ class Clients:
         long_share: float,
         long: tuple[float, float] = (1, 4),
         of: Sequence[Works] = USUAL,
+        follow: Callable[[str], None] = lambda _job_id: None,
     ) -> None:
         self._count = count
         self._seconds = seconds
         self._long_share = long_share
         self._long = long
         self._of = of
+        self._follow = follow
+        """Told of each job that takes long."""
         self._chance = random.Random(f"clients {seed}")
         self.asked: list[Asked] = []
         self.cancels: dict[str, str] = {}
@@ -89,6 +98,9 @@ class Clients:
             Asked(number=number, job_id=handle.job_id)
             for number, handle in zip(numbers, handles, strict=True)
         )
+        for handle, (_, _, seconds) in zip(handles, asked, strict=True):
+            if seconds >= self._long[0]:
+                self._follow(handle.job_id)
         if cancels:
             await self._cancel(handles[0].job_id)
 

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence, Set as AbstractSet
 from contextlib import ExitStack, asynccontextmanager
@@ -49,6 +50,8 @@ class Crowd:
     """What each is given beside `environ`; none of them anything where this is empty."""
     members: list[Member] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
+    killed: dict[int, float] = field(default_factory=dict)
+    """When a kill was sent, by process."""
     strange: list[str] = field(default_factory=list)
     """What no process may do: an exit code that says neither killed nor fenced."""
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -98,6 +101,7 @@ class Crowd:
         member = self.members[int(which * len(self.members))]
         member.killed = True
         member.app.signal(signal.SIGKILL)
+        self.killed.setdefault(member.app.process.pid, time.time())
 
     async def freeze(self, which: float, seconds: float) -> None:
         """SIGSTOP the one at this share of them for so long, where it turns. It may be killed meanwhile."""

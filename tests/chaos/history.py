@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 FINAL = frozenset({"completed", "failed", "cancelled", "expired"})
+OUTLIVED = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Event:
     key: str | None = None
     """Of made: the unique key."""
     told: Mapping[str, object] = field(default_factory=dict)
-    """Of made: the payload. Of ended: the result."""
+    """Of made: the payload. Of claimed: whether it was paused. Of ended: the result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,10 @@ class Run:
     pid: int
     began_at: float
     ended_at: float | None
+    parent: int = 0
+    """The process that had started its process."""
+    alive_at: float = 0.0
+    """When it last wrote a line, if it writes any between the two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +83,12 @@ class History:
     unfinished: frozenset[str] = frozenset()
     finished: Mapping[str, int] = field(default_factory=dict)
     """How many rows of the history each job has."""
+    killed: Mapping[int, float] = field(default_factory=dict)
+    """By process: when it was killed."""
+    said: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """By job: the ids of what is stored that it said."""
+    heard: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """By job that somebody followed: the ids of what came, in that order."""
 
     @cached_property
     def of_job(self) -> Mapping[str, Sequence[Event]]:
@@ -322,6 +333,37 @@ def a_cancel_is_heeded(history: History) -> Iterator[Violation]:
             yield Violation(rule, job_id, f"it was said to be cancelled, and ended {states}")
 
 
+def what_is_paused_is_not_claimed(history: History) -> Iterator[Violation]:
+    """Whoever pauses a job that waits is sure that it does not begin."""
+    for event in history.events:
+        if event.what in {"claimed", "taken"} and event.told.get("paused"):
+            said = f"claim {event.token} took it although it was paused"
+            yield Violation("what is paused is not claimed", event.job_id, said)
+
+
+def no_child_outlives_its_worker(history: History) -> Iterator[Violation]:
+    """A worker that is killed takes its children with it."""
+    for run in history.runs:
+        killed_at = history.killed.get(run.parent)
+        if killed_at is None:
+            continue
+        outlived = max(run.began_at, run.alive_at, run.ended_at or 0.0) - killed_at
+        if outlived > OUTLIVED:
+            said = f"process {run.pid} went on for {outlived:.1f} s after its worker {run.parent}"
+            yield Violation("no child outlives its worker", run.job_id, said)
+
+
+def what_is_said_is_heard_once(history: History) -> Iterator[Violation]:
+    """Who follows a job hears all that is stored of it, in order, whatever befell the way."""
+    for job_id, heard in history.heard.items():
+        said = history.said.get(job_id, ())
+        if list(heard) == list(said):
+            continue
+        missing, more = sorted(set(said) - set(heard)), len(heard) - len(set(heard))
+        told = f"of {len(said)} events {len(heard)} came; missing {missing[:5]}, {more} repeated"
+        yield Violation("what is said is heard once", job_id, told)
+
+
 RULES: tuple[Rule, ...] = (
     nothing_acknowledged_is_lost,
     an_enqueue_makes_one_job,
@@ -333,4 +375,7 @@ RULES: tuple[Rule, ...] = (
     what_can_be_done_is_done,
     code_runs_under_a_claim,
     a_cancel_is_heeded,
+    what_is_paused_is_not_claimed,
+    no_child_outlives_its_worker,
+    what_is_said_is_heard_once,
 )

@@ -22,6 +22,10 @@ EXPIRIES = (
 )
 UNFINISHED = "select job_id::text from pillars.jobs"
 FINISHED = "select job_id::text, count(*) from pillars.finished_jobs group by job_id"
+SAID = """
+    select job_id::text, array_agg(event_id order by event_id) from pillars.job_events
+    where job_id = any($1::uuid[]) and kind = 'output' group by job_id
+"""
 
 
 async def note_all(url: str) -> None:
@@ -34,9 +38,15 @@ async def note_all(url: str) -> None:
 
 
 async def history(
-    url: str, runs: Path, asked: Sequence[Asked], cancels: Mapping[str, str]
+    url: str,
+    runs: Path,
+    asked: Sequence[Asked],
+    cancels: Mapping[str, str],
+    *,
+    killed: Mapping[int, float] | None = None,
+    heard: Mapping[str, Sequence[int]] | None = None,
 ) -> History:
-    """What the rows, the files of runs in a folder, and the clients say."""
+    """What the rows, the files of runs in a folder, the clients, whoever killed, and followers say."""
     connection = await asyncpg.connect(url)
     try:
         await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=_decoded)
@@ -55,6 +65,9 @@ async def history(
             cancels=cancels,
             unfinished=frozenset(row[0] for row in await connection.fetch(UNFINISHED)),
             finished={row[0]: row[1] for row in await connection.fetch(FINISHED)},
+            killed=killed or {},
+            said={row[0]: row[1] for row in await connection.fetch(SAID, list(heard or ()))},
+            heard=heard or {},
         )
     finally:
         await connection.close()
@@ -67,15 +80,17 @@ def _decoded(text: str) -> object:
 
 def runs_in(folder: Path) -> list[Run]:
     """The runs of all processes. A line is one write, so a kill tears none."""
-    began: list[tuple[str, int, int, float]] = []
+    began: list[tuple[str, int, int, float, int]] = []
     ended: dict[tuple[str, int, int], float] = {}
+    alive: dict[tuple[str, int, int], float] = {}
     for file in folder.glob("*.runs"):
         for line in file.read_text().splitlines():
-            word, job_id, token, pid, at = line.split()
+            word, job_id, token, pid, at, parent = line.split()
+            key = job_id, int(token), int(pid)
             if word == "began":
-                began.append((job_id, int(token), int(pid), float(at)))
+                began.append((*key, float(at), int(parent)))
             else:
-                ended[job_id, int(token), int(pid)] = float(at)
+                (ended if word == "ended" else alive)[key] = float(at)
     return [
         Run(
             job_id=job_id,
@@ -83,6 +98,8 @@ def runs_in(folder: Path) -> list[Run]:
             pid=pid,
             began_at=at,
             ended_at=ended.get((job_id, token, pid)),
+            parent=parent,
+            alive_at=alive.get((job_id, token, pid), at),
         )
-        for job_id, token, pid, at in began
+        for job_id, token, pid, at, parent in began
     ]

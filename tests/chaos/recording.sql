@@ -16,7 +16,7 @@ create table chaos.events (
     -- Whether a sweep did it: told by the statement that is running, and not by what it wrote.
     swept boolean not null default (current_query() like '%pillars.sweep(%'),
     state text,
-    told jsonb,         -- of made: the payload; of ended: the result
+    told jsonb,         -- of made: the payload; of claimed: whether it was paused; of ended: the result
     noted_at timestamptz not null default clock_timestamp(),
     began_at timestamptz not null default now() -- of the transaction
 );
@@ -38,9 +38,10 @@ begin
         insert into chaos.events (job_id, what, token, owner, attempt, max_attempts, crashes, run_at)
         values (old.job_id, 'gone', old.lock_token, old.locked_by, old.attempt, old.max_attempts, old.crashes, old.run_at);
     elsif new.lock_token is not null then
-        insert into chaos.events (job_id, what, token, owner, attempt, max_attempts, crashes, run_at)
+        insert into chaos.events (job_id, what, token, owner, attempt, max_attempts, crashes, run_at, told)
         values (new.job_id, case when old.lock_token is null then 'claimed' else 'taken' end, new.lock_token, new.locked_by,
-                new.attempt, new.max_attempts, new.crashes, new.run_at);
+                new.attempt, new.max_attempts, new.crashes, new.run_at,
+                case when coalesce(old.pause_requested_at, old.paused_at) is not null then jsonb_build_object('paused', true) end);
     else
         insert into chaos.events (job_id, what, token, owner, attempt, max_attempts, crashes, run_at)
         values (new.job_id, 'freed', old.lock_token, old.locked_by,

@@ -68,6 +68,22 @@ def test_a_job_that_was_rescued_once_and_completed_is_sound() -> None:
 
 
 BROKEN = {
+    "claimed while it is paused": (
+        history(changed(2, told={"paused": True})),
+        "what is paused is not claimed",
+    ),
+    "a child that goes on": (
+        history(runs=(replace(RUNS[0], parent=9, alive_at=3.2), RUNS[1]), killed={9: 1.0}),
+        "no child outlives its worker",
+    ),
+    "an event that did not come": (
+        history(said={JOB: [1, 2, 3]}, heard={JOB: [1, 3]}),
+        "what is said is heard once",
+    ),
+    "an event that came twice": (
+        history(said={JOB: [1, 2]}, heard={JOB: [1, 2, 2]}),
+        "what is said is heard once",
+    ),
     "acknowledged and nowhere": (history((), (), finished={}), "nothing acknowledged is lost"),
     "not ended": (history(unfinished=frozenset({JOB})), "nothing acknowledged is lost"),
     "twice in the history": (history(finished={JOB: 2}), "nothing acknowledged is lost"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chaos.aborting import Aborting, aborting
 from chaos.contention import Contention, contention
 from chaos.deploys import Deploys, deploys
 from chaos.server import place
@@ -56,3 +57,15 @@ async def test_what_becomes_due_wakes_a_worker_whose_listener_was_just_cut_off()
         report = await waking(Waking(seed=SEED, jobs=30, workers=1), folder)
     assert not report.broken, "\n".join(report.broken)
     assert report.figures["listeners cut off"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("heard", [True, False])
+async def test_an_abort_by_any_door_ends_whatever_runs_on_whichever_host(*, heard: bool) -> None:
+    plan = Aborting(
+        seed=SEED, tries=16, at_once=8, heard=heard, within=60.0, environ={"PILLARS_LOCK": "5s"}
+    )
+    with place() as folder:
+        report = await aborting(plan, folder)
+    assert not report.broken, "\n".join(report.broken)

@@ -143,6 +143,11 @@ def eats() -> int:
     return len([bytearray(10_000_000) for _ in range(100)])
 
 
+@job(name="crunch.eats.unbound", process=True, max_attempts=1)
+def eats_unbound() -> int:
+    return len([bytearray(10_000_000) for _ in range(40)])
+
+
 @job(name="crunch.computes", process=Child(cpu_time="1s"), max_attempts=1)
 def computes() -> None:
     while True:
@@ -343,6 +348,7 @@ babbles = shell_job(
     name="shell.babbles",
 )
 pair = shell_job(["sh", "-c", "sleep 600 & echo $! > {path}; wait"], name="shell.pair")
+runs = shell_job(["sh", "-c", "{text}"], name="shell.runs")
 forks = shell_job(["sh", "-c", "sleep 600 >&- 2>&- & echo $! > {path}"], name="shell.forks")
 missing = shell_job(["no-such-program-anywhere"], name="shell.missing", max_attempts=1)
 heeds = shell_job(
@@ -351,6 +357,6 @@ heeds = shell_job(
 )
 
 ALL: list[Any] = [
-    add, who, who_once, awaits, asks, acts, acts_now, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, computes, environment,
-    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, looks, sets, sets_async, keeps, floods, odd, asks_in_lines, grows, modules, here, echo, speaks, babbles, exits, answers, reads, pair, forks, missing, heeds,
+    add, who, who_once, awaits, asks, acts, acts_now, enqueues_now, completes, raises, sleeps, sleeps_async, stubborn, eats, eats_unbound, computes, environment,
+    descriptors, leaves, logs, says, remembers, says_and_completes, hears, hears_now, looks, sets, sets_async, keeps, floods, odd, asks_in_lines, grows, modules, here, echo, speaks, babbles, exits, answers, reads, pair, runs, forks, missing, heeds,
 ]  # fmt: skip

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -45,9 +45,14 @@ class App:
 
 @contextmanager
 def app(
-    folder: Path, dsn: str | None, *words: str, project: Path = PROJECT, **environ: str
+    folder: Path,
+    dsn: str | None,
+    *words: str,
+    project: Path = PROJECT,
+    within: Sequence[str] = (),
+    **environ: str,
 ) -> Iterator[App]:
-    """Start `app` with these words; it is killed at the end of the block where it still runs."""
+    """Start `app` with these words, behind those of a program that becomes it; it is killed at the end of the block where it still runs."""
     log = folder / f"{words[0]}-{len(list(folder.glob('*.log')))}.log"
     environment = {
         "PATH": os.environ["PATH"],
@@ -62,7 +67,7 @@ def app(
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pillars", *words],
+            [*within, sys.executable, "-m", "pillars", *words],
             cwd=project, env=environment, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     try:

@@ -72,8 +72,11 @@ class Relay:
         self.heal()
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator["Relay"]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+    async def opened(self, end: socket.socket | None = None) -> AsyncIterator["Relay"]:
+        """Carry for the block, from `end` where it is given: a listening socket, of another network perhaps."""
+        if end is None:
+            end = socket.create_server(("127.0.0.1", 0))
+        server = await asyncio.start_server(self._accept, sock=end)
         self._port = server.sockets[0].getsockname()[1]
         try:
             yield self

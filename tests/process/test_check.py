@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from process.pillar import App, app
 
 JOB = "from pillars import job\n\n\n@job{options}\nasync def {name}() -> None: ...\n"
@@ -118,3 +120,74 @@ async def test_an_unknown_name_is_a_warning_that_stops_no_deploy(tmp_path: Path)
         assert "warning: PILLARS_POOLS is no setting; did you mean PILLARS_POOL?" in await ended(
             check, 0
         )
+
+
+PARTED = """
+[tool.pillars]
+web = "mine:app"
+
+[tool.pillars.environment]
+web = ["SESSION_KEY"]
+worker = ["SESSION_KEY", "STRIPE_KEY"]
+"""
+OF_WEB = {"SESSION_KEY": "one", "DATABASE_URL": "postgresql://app@127.0.0.1:1/none"}
+
+
+async def test_each_role_is_given_what_it_needs_and_nothing_of_the_others(tmp_path: Path) -> None:
+    write(tmp_path, "jobs/pay.py", JOB.format(options="", name="pay"))
+    write(tmp_path, "mine.py", "import os\nos.environ['SESSION_KEY']\nasync def app(*call): ...\n")
+    write(tmp_path, "sql/app/0001_orders.sql", "select 1")
+    write(tmp_path, "pyproject.toml", PARTED)
+    words = ["check", "--role", "web"]
+    with app(tmp_path, None, *words, "--json", project=tmp_path, **SQL, **OF_WEB) as check:
+        report: dict[str, Any] = json.loads(await ended(check, 0))
+    assert report["variables"] == [
+        {"name": "SESSION_KEY", "roles": ["web", "worker"], "is_set": True},
+        {"name": "STRIPE_KEY", "roles": ["worker"], "is_set": False},
+    ]
+    with app(tmp_path, None, *words, project=tmp_path, **SQL, **OF_WEB, STRIPE_KEY="sk") as check:
+        assert (
+            "STRIPE_KEY is set, and only worker needs it: take it out of the environment of web"
+            in await ended(check, 1)
+        )
+    with app(tmp_path, None, "check", "--role", "worker", project=tmp_path, **SQL) as check:
+        said = await ended(check, 1)  # and does not import the web app
+    for expected in (
+        "DATABASE_URL is not set: in prod worker does not start without it",
+        "SESSION_KEY is not set: worker needs it, says [tool.pillars.environment] of pyproject.toml",
+        "STRIPE_KEY is not set",
+        "3 to mend",
+    ):
+        assert said.count(expected) == 1, said
+
+
+async def test_a_module_that_reads_anothers_variable_is_told_when_to_read_it(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "jobs/pay.py", "import os\n\nKEY = os.environ['STRIPE_KEY']\n")
+    write(tmp_path, "pyproject.toml", '[tool.pillars.environment]\nworker = ["STRIPE_KEY"]\n')
+    with app(
+        tmp_path, None, "check", "--role", "web", project=tmp_path, DATABASE_URL=OF_WEB["DATABASE_URL"]
+    ) as check:  # fmt: skip
+        said = await ended(check, 1)
+    assert "jobs/pay.py:3: importing" in said
+    assert "web has no STRIPE_KEY: read it when the job runs, not as its module is imported" in said
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("[tool.pillars.environment]\nwebb = ['A']", "webb is no process: expected web, worker, cron; did you mean web?"),
+        ("[tool.pillars.environment]\nweb = 'A'", 'web: expected a list such as ["STRIPE_KEY"], got "A"'),
+        ("[tool.pillars.environment]\nweb = ['A-B']", 'web: expected names of variables, got "A-B"'),
+        ("[tool.pillars.environment]\nweb = [5]", "web: expected names of variables, got 5"),
+        ("[tool.pillars.environment]\nweb = ['PILLARS_TOKEN']", "web: PILLARS_TOKEN is a setting of the runtime"),
+        ("[tool.pillars]\nenvironment = 5", "[tool.pillars.environment] is no table"),
+    ],
+)  # fmt: skip
+async def test_a_table_of_variables_that_is_wrong_is_told_in_a_line(
+    tmp_path: Path, table: str, expected: str
+) -> None:
+    write(tmp_path, "pyproject.toml", table)
+    with app(tmp_path, None, "check", project=tmp_path) as check:
+        assert expected in await ended(check, 1)

@@ -49,6 +49,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         "concurrency": 100,
         "threads": 8,
         "children": 2,
+        "child_memory": None,
         "max_memory": None,
         "drain": seconds(4),
         "grace": seconds(10),
@@ -81,6 +82,7 @@ def test_the_defaults(tmp_path: Path) -> None:
         "sources": dict.fromkeys(
             ["project", "env", *(spec.name for spec in specs.SPECS)], "default"
         ),
+        "belonging": {},
         "dotenv": {},
         "warnings": (),
     }
@@ -608,7 +610,7 @@ def test_every_setting_is_described_in_words(tmp_path: Path) -> None:
         name: (value, source)
         for name, value, source in load(tmp_path, queues="mail:5,default").described()
     }
-    inside = {"sources", "dotenv", "warnings"}
+    inside = {"sources", "belonging", "dotenv", "warnings"}
     assert set(rows) == {field.name for field in fields(Settings)} - inside
     assert rows["queues"] == ("mail:5,default", "flag --queues")
     assert rows["lock"] == ("30s", "default")

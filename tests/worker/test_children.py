@@ -271,6 +271,15 @@ async def test_what_takes_more_memory_than_it_may_is_named_so(database: Database
             await (await work.eats.enqueue()).result(timeout="30s")
 
 
+@pytest.mark.parametrize(("kind", "bound"), [(work.eats_unbound, "150 MB"), (work.eats, "200 MB")])
+async def test_what_names_no_bound_on_memory_has_that_of_its_worker(
+    database: Database, kind: Job[[], int], bound: str
+) -> None:
+    async with working(database, child_memory="150MB"):
+        with pytest.raises(JobFailed, match=f"out of memory, of which it may have {bound}"):
+            await (await kind.enqueue()).result(timeout="30s")
+
+
 async def test_what_computes_longer_than_it_may_is_named_so(database: Database) -> None:
     async with working(database):
         with pytest.raises(JobFailed, match="it has used up its 1 s of CPU time"):

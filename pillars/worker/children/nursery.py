@@ -54,8 +54,8 @@ class Nursery:
                 )
             )
         performance = Performance(
-            attempt, child, self._ear_of(attempt), stopping=self._process.stopping
-        )
+            attempt, child, self._ear_of(attempt), setup=self._setup(attempt), stopping=self._process.stopping
+        )  # fmt: skip
         try:
             return await performance.run(order)
         finally:
@@ -71,7 +71,7 @@ class Nursery:
         self._warden.close()
 
     def _found(self, attempt: Attempt) -> tuple[ChildProcess, bytes]:
-        setup = attempt.job.setup
+        setup = self._setup(attempt)
         command = attempt.job.command
         order = order_line(Line(job=self._order(attempt)))
         if command is not None:
@@ -83,6 +83,12 @@ class Nursery:
             if not child.gone.is_set():
                 return child, order
         return self._started(setup, [sys.executable, "-P", "-m", INSIDE], python=True), order
+
+    def _setup(self, attempt: Attempt) -> Child:
+        """How its process is set up: with this worker's bound on memory where it names none."""
+        setup = attempt.job.setup
+        bound = self._process.settings.child_memory
+        return setup if setup.memory is not None else replace(setup, memory=bound)
 
     def _started(self, setup: Child, words: list[str], *, python: bool) -> ChildProcess:
         settings = self._process.settings
@@ -108,7 +114,7 @@ class Nursery:
 
     def _see_off(self, attempt: Attempt, child: ChildProcess, *, again: bool) -> None:
         """Keep it for the next job, or end it."""
-        setup = attempt.job.setup
+        setup = self._setup(attempt)
         if again and child.jobs < setup.reuse:
             self._idle[self._shared(setup)].append(child)
             loop = asyncio.get_running_loop()

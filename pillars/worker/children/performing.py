@@ -15,6 +15,7 @@ from msgspec import UNSET, DecodeError, Raw, ValidationError
 from pillars import log, sizes
 from pillars.codec import to_json
 from pillars.errors import LockLost
+from pillars.jobs.children import Child
 from pillars.settings.redaction import masked, secrets_in
 from pillars.worker.attempts import Attempt
 from pillars.worker.children import memory
@@ -46,12 +47,18 @@ class Performance:
     """An attempt while a child runs it. What the attempt's task is cancelled for is passed on: first as SIGTERM, then as SIGKILL."""
 
     def __init__(
-        self, attempt: Attempt, process: ChildProcess, ear: Ear, *, stopping: anyio.Event
+        self,
+        attempt: Attempt,
+        process: ChildProcess,
+        ear: Ear,
+        *,
+        setup: Child,
+        stopping: anyio.Event,
     ) -> None:
         self._attempt = attempt
         self._process = process
         self._ear = ear
-        self._child = attempt.job.setup
+        self._child = setup
         self._command = attempt.job.command
         self._over: asyncio.Future[Answer | int] = asyncio.get_running_loop().create_future()
         """How the job ended, as its process told; or the exit code of one that did not."""
