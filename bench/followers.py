@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .child import done, gate, main
 
+FRAME = re.compile(rb"id: (\d+)\nevent: output\ndata: [^\n]*\n\n")
 BETWEEN = (2.0, 4.0)  # seconds on a connection before it is broken off
 PAUSE = 0.02  # seconds before a reader comes back
 LOOK = 0.1  # seconds between two looks at what has come: a page draws no oftener
@@ -48,22 +50,22 @@ class Follower:
                 self.refused.append(status.decode().strip())
                 return
             self.connections += 1
-            rest = b""
-            while data := await reader.read(LINE):
-                *lines, rest = (rest + data).split(b"\n")
-                self._hear(lines)
-                await asyncio.sleep(LOOK)
+            heard = bytearray()
+            try:
+                while data := await reader.read(LINE):
+                    heard += data
+                    await asyncio.sleep(LOOK)
+            finally:
+                self._hear(heard)
         finally:
             writer.close()
 
-    def _hear(self, lines: list[bytes]) -> None:
-        """Ids of what was said: a frame with an id has its event's name in the next line."""
-        for line, following in zip(lines, [*lines[1:], b""], strict=True):
-            if line.startswith(b"id: ") and following.startswith(b"event: output"):
-                number = int(line[4:])
-                self.heard += 1
-                self.repeated += number <= self.last
-                self.last = max(self.last, number)
+    def _hear(self, heard: bytearray) -> None:
+        """Ids of what was said; a frame that was broken off within was not told."""
+        for number in map(int, FRAME.findall(heard)):
+            self.heard += 1
+            self.repeated += number <= self.last
+            self.last = max(self.last, number)
 
 
 async def follow(port: int, job_ids: list[str], streams: int, seconds: float) -> None:

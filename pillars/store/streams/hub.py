@@ -24,6 +24,10 @@ from pillars.store.streams.watch import Watch
 
 LIMIT = 2_000  # events a turn: 20 ms of work
 PAUSE = 0.03  # seconds between turns while jobs keep talking; nobody reads faster, and each turn is a write to each stream
+FEW = 20  # events of a turn; of more nobody reads each as it comes
+BUSY_PAUSE = (
+    0.1  # seconds, behind more than a few: as often as a page draws, at a third of the writes
+)
 POLL = 1.0  # seconds; where no notification comes
 CALM_POLL = 10.0  # seconds; where the listener has proved itself
 PROVE = 10.0  # seconds
@@ -57,6 +61,7 @@ class Streams:
         self.position = 0
         """Up to which event all has been handed out."""
         self._since = LONG_AGO
+        self._pause = PAUSE
         self._read_at = self._look_at = self._find_at = self._prove_at = 0.0
         self._looked_at = self._look_took = 0.0
         self._look_rest = FIRST_LOOK
@@ -140,6 +145,7 @@ class Streams:
         """Read what was said since the last turn and hand it out; returns whether there may be more."""
         events = await job_events.after(self._runtime, self.position, self._since, LIMIT)
         self._read_at = time.monotonic()
+        self._pause = PAUSE if len(events) <= FEW else BUSY_PAUSE
         if not events:
             return False
         if self._wide:
@@ -247,7 +253,7 @@ class Streams:
             due.append(self._find_at)
         with anyio.move_on_after(max(0.0, min(due) - time.monotonic())):
             await self._heard.wait()
-        await asyncio.sleep(max(0.0, self._read_at + PAUSE - time.monotonic()))
+        await asyncio.sleep(max(0.0, self._read_at + self._pause - time.monotonic()))
 
     async def _prove(self) -> None:
         """Have the listener prove itself, and see that this is the history that was read so far."""
