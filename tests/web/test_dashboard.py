@@ -21,6 +21,7 @@ from pillars.service.process import Process, Role
 from pillars.store import listing, oversight
 from pillars.store.database import Database
 from pillars.web import queries
+from pillars.web.dashboard import following
 from pillars.web.dashboard.jobs import _given
 from support import ask, move_clock, tell
 
@@ -333,6 +334,18 @@ async def test_only_the_page_of_an_unfinished_job_looks_again(
     assert 'data-repeats="no"' not in (await client.get(f"/dashboard/jobs/{job_id}")).text
     await end(db, job_id, "completed")
     assert 'data-repeats="no"' in (await client.get(f"/dashboard/jobs/{job_id}")).text
+
+
+async def test_news_of_a_job_end_after_a_while_so_that_who_has_logged_out_hears_no_more(
+    client: httpx2.AsyncClient, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "LASTING", timedelta(0))
+    job_id = await enqueue(db)
+    page = (await client.get(f"/dashboard/jobs/{job_id}")).text
+    [address] = re.findall(r'data-news="(.*?)"', page)
+    told = (await client.get(address)).text
+    assert '"state":"ready"' in told
+    assert "event: expired" in told
 
 
 async def test_the_command_over_http_names_no_address_of_the_servers_guess(

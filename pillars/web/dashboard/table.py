@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pillars.service.process import Process
-from pillars.web.dashboard import assets
+from pillars.web.dashboard import assets, following
 from pillars.web.dashboard.audit import AuditPage
 from pillars.web.dashboard.entrance import Entrance
 from pillars.web.dashboard.frame import PATH, SAFE, Frame
@@ -22,6 +22,9 @@ from pillars.web.dashboard.schedules import SchedulesPage
 from pillars.web.dashboard.turns import Turns
 from pillars.web.dashboard.workers import WorkersPage
 from pillars.web.operations import Answer, Handler, Operation, Resource
+from pillars.web.streams.asking import OfOne
+from pillars.web.streams.endpoints import Streaming
+from pillars.web.streams.response import MEDIA
 
 HTML = "text/html"
 SHOWN = {200: Answer("The page.", str, HTML)}
@@ -36,6 +39,10 @@ def resources(process: Process, entrance: Entrance) -> list[Resource]:
     return [
         _at("", GET=shows("show_overview", "Show how the application is.", Overview(frame, readings).show)),
         *_jobs(JobsPage(frame, readings), JobPage(frame, readings), shows),
+        _at("/jobs/{job_id}/news", GET=Operation(
+            "follow_job_page", "Tell a job's page that there is news.", Streaming(process, following.job, OfOne),
+            {200: Answer("Server-Sent Events, for a minute.", str, MEDIA)},
+        )),
         *_queues(QueuesPage(frame, readings), shows),
         *_names(NamesPage(frame, readings), shows),
         *_schedules(SchedulesPage(frame, readings), shows),

@@ -2,6 +2,7 @@
 "use strict";
 
 const EVERY = 3000; // ms between two looks
+const NEWS = 500; // ms between two looks for news
 const REST = 20; // times as long as a look took is rested after it: an open page takes at most a twentieth of a connection's time
 const LONGEST_REST = 60000; // ms
 const SLACK = 200; // ms by which a timer may be early
@@ -18,6 +19,7 @@ let silentSince = null;
 let failures = 0; // in a row
 let lookedAt = null; // while a look is under way
 let restsUntil = 0;
+let tookLast = 0;
 
 function remembered() {
   try {
@@ -36,6 +38,7 @@ function pause(wanted) {
   }
   tell();
   restsUntil = 0;
+  follow();
   if (!paused) refresh();
 }
 
@@ -65,9 +68,10 @@ function rest(took, failed) {
 
 function refresh() {
   const now = performance.now();
-  if (!mayRefresh() || now < restsUntil || (lookedAt !== null && now < lookedAt + LONGEST_REST)) return;
+  if (!mayRefresh() || now < restsUntil || (lookedAt !== null && now < lookedAt + LONGEST_REST)) return false;
   lookedAt = now;
   htmx.trigger(main(), "refresh");
+  return true;
 }
 
 function answered(event) {
@@ -75,12 +79,34 @@ function answered(event) {
   const failed = status === 0 || status >= 500;
   if (lookedAt !== null) {
     failures = failed ? failures + 1 : 0;
-    const took = performance.now() - lookedAt;
+    const took = (tookLast = performance.now() - lookedAt);
     restsUntil = failed || REST * took > EVERY ? lookedAt + rest(took, failures) - SLACK : 0;
     lookedAt = null;
   }
   silentSince = failed ? silentSince ?? Date.now() : null;
   tell();
+}
+
+// --- news: the page of a job that goes on is told of each change, and looks then ------------------
+
+let news = null;
+let toLook = 0; // a timer
+
+function follow() {
+  const head = paused || document.hidden ? null : document.querySelector("[data-news]");
+  const address = head?.dataset.news;
+  if (news?.address === address) return;
+  news?.source.close();
+  news = address ? { address, source: new EventSource(`${address}?after=${head.dataset.heard}`) } : null;
+  for (const kind of ["progress", "log", "output", "metadata", "state", "end"]) news?.source.addEventListener(kind, heard);
+  news?.source.addEventListener("end", (event) => event.target.close());
+}
+
+function heard() {
+  toLook ||= setTimeout(() => {
+    toLook = 0;
+    if (!refresh() && mayRefresh()) heard();
+  }, Math.min(Math.max(NEWS, REST * tookLast), LONGEST_REST));
 }
 
 // --- ages, in the words of the server, by its database's clock ----------------------------------
@@ -236,6 +262,7 @@ function revealed() {
   setClock();
   count();
   showSelection();
+  follow();
 }
 
 document.addEventListener("keydown", pressed);
@@ -247,7 +274,10 @@ document.addEventListener("click", (event) => {
   if (button?.id === "live") pause(!paused);
   if (button?.id === "help-button") find("help").showModal();
 });
-document.addEventListener("visibilitychange", refresh);
+document.addEventListener("visibilitychange", () => {
+  follow();
+  refresh();
+});
 document.addEventListener("htmx:after:request", answered);
 document.addEventListener("htmx:error", answered);
 document.addEventListener("htmx:after:swap", revealed);
