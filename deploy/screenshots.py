@@ -27,7 +27,7 @@ from pillars import embedded  # noqa: E402
 from pillars.store import migrate  # noqa: E402
 from pillars.store.pool import Address  # noqa: E402
 from process.pillar import app, told  # noqa: E402
-from support import ask, asking, until  # noqa: E402
+from support import ask, asking, tell, until  # noqa: E402
 
 PICTURES = ROOT / "docs" / "img"
 WIDTH = 1280  # CSS pixels
@@ -35,7 +35,7 @@ SCALE = 1.5
 LARGEST = 300_000  # bytes of a picture
 CHANGED = 0.03  # the part of all pixels that must differ; ids and ages are less
 
-QUEUES = "default:20,mail:10,reports:2"
+QUEUES = "default:20,mail:10,reports:2,exports:1"
 WORK = """
 select pillars.enqueue('jobs.shop.send_receipt', jsonb_build_object('order_id', 4200 + n, 'to', format('%s@example.com', (array['ada', 'alan', 'grace', 'edsger', 'barbara'])[1 + n % 5])))
 from generate_series(1, 180) n;
@@ -51,6 +51,17 @@ select count(*) filter (where state = 'failed') = 4 and count(*) filter (where s
 from pillars.all_jobs
 """
 TICKED = "select count(*) >= 2 from pillars.ticks"
+ROWS = 600_000
+GIANT = """
+insert into uploads (name, state, finished_at, bytes, parsed_bytes, row_count, kind, encoding, columns)
+values ('customers.csv', 'done', now(), 41200000, 41200000, $1, 'csv', 'utf-8', array['id', 'name', 'note']) returning upload_id
+"""
+FILL = """
+insert into upload_rows (upload_id, number, cells)
+select $1, n, array[n::text, 'customer ' || n, 'paid in ' || (array['March', 'April', 'May'])[1 + n % 3]] from generate_series(1, $2::bigint) n
+"""
+SO_FAR = "select row_count > $1 from exports order by 1 desc limit 1"
+EXPORT = "select job_id from exports"
 FAILED = "select job_id from pillars.finished_jobs where state = 'failed' and name = 'jobs.shop.charge' order by job_id desc limit 1"
 
 # What a picture is worth comparing by: the browser decodes both, and counts the pixels that differ by more than a shade.
@@ -88,6 +99,7 @@ async def main() -> None:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"))
             await taken(browser, address, page, await ask(url, FAILED))
+            await taken_live(browser, address, url)
             await browser.close()
 
 
@@ -160,6 +172,24 @@ async def taken(browser: Browser, address: str, upload: str, failed: object) -> 
             for opened in await visit.page.locator("details[open] summary").all():
                 await opened.click()  # a traceback shows where this checkout stands
             await kept(visit.page, PICTURES / f"{name}.png", await visit.page.screenshot())
+
+
+async def taken_live(browser: Browser, address: str, url: str) -> None:
+    """An export under way: on the upload's page, then on the dashboard, a third and two thirds of the way."""
+    upload = await ask(url, GIANT, ROWS)
+    await tell(url, FILL, upload, ROWS)
+    size = (WIDTH, 800)
+    async with visiting(browser, address, size=size, device_scale_factor=SCALE) as visit:
+        page = visit.page
+        await page.goto(f"/uploads/{upload}")
+        await page.get_by_role("button", name=f"Write {ROWS:,} rows as XML").click()
+        await until(lambda: ask(url, SO_FAR, ROWS // 3), within=60)
+        await kept(page, PICTURES / "live.png", await page.screenshot())
+    async with visiting(browser, address, size=size, device_scale_factor=SCALE) as visit:
+        await visit.page.goto(f"/dashboard/jobs/{await ask(url, EXPORT)}")
+        await until(lambda: ask(url, SO_FAR, ROWS * 2 // 3), within=60)
+        await expect(visit.page.get_by_role("progressbar")).to_be_visible()
+        await kept(visit.page, PICTURES / "live-job.png", await visit.page.screenshot())
 
 
 async def kept(page: Page, file: Path, picture: bytes) -> None:
