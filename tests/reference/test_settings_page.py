@@ -144,9 +144,8 @@ def test_the_fractions_of_the_lock_are_those_of_the_code(tmp_path: Path) -> None
         assert values == {one.lock * int(least) / int(most or 1)}
 
 
-def test_the_table_of_pyproject_is_read_as_it_is_shown(tmp_path: Path) -> None:
-    [shown] = blocks(PAGE, "toml")
-    (tmp_path / "pyproject.toml").write_text(shown)
+def test_the_tables_of_pyproject_are_read_as_they_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("\n".join(blocks(PAGE, "toml")))
     settings = told(tmp_path)
     assert settings.warnings == ()
     assert (settings.web, settings.queues) == (
@@ -154,6 +153,10 @@ def test_the_table_of_pyproject_is_read_as_it_is_shown(tmp_path: Path) -> None:
         (("mail", 5), ("default", 50)),
     )
     assert settings.drain == timedelta(minutes=1)
+    assert settings.belonging == {
+        "web": ("SESSION_KEY",),
+        "worker": ("SESSION_KEY", "STRIPE_KEY"),
+    }
 
 
 def test_the_dotenv_file_is_read_as_it_is_told() -> None:
