@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from .child import done, gate, main
 
 FRAME = re.compile(rb"id: (\d+)\nevent: output\ndata: [^\n]*\n\n")
-BETWEEN = (2.0, 4.0)  # seconds on a connection before it is broken off
+BETWEEN = (8.0, 16.0)  # seconds on a connection before it is broken off
 PAUSE = 0.02  # seconds before a reader comes back
 LOOK = 0.1  # seconds between two looks at what has come: a page draws no oftener
 LINE = 1 << 20

@@ -40,6 +40,8 @@ CLASSES = {
 }
 
 UNDONE = {"40001", "40P01"}
+NOTIFYING = "async.c"
+"""The source of the server that says 54000 where its queue of notifications is full: no fault of the statement's."""
 
 
 class Told:
@@ -107,6 +109,8 @@ def was_undone(trouble: DatabaseTrouble) -> bool:
 def _of_server(error: asyncpg.PostgresError) -> DatabaseTrouble:
     sqlstate = error.sqlstate or ""
     kind = KINDS.get(sqlstate) or CLASSES.get(sqlstate[:2], Trouble.BUG)
+    if kind is Trouble.REFUSED and getattr(error, "server_source_filename", None) == NOTIFYING:
+        kind = Trouble.BUSY
     constraint = getattr(error, "constraint_name", None)
     return DatabaseTrouble(kind, _line(error), sqlstate=sqlstate, constraint=constraint)
 

@@ -19,6 +19,26 @@ CHILDREN_MUTANTS = [
         tests=(ORPHANS + "test_a_warden_that_was_killed_is_replaced",),
     ),
     Mutant(
+        name="idle-children-make-no-room",
+        without="Processes that wait for a job of their setup make room for one of another.",
+        promise=Promise.UNHINDERED,
+        edits=edit(NURSERY, "        self._make_room(settings.children)\n", ""),
+        tests=(
+            CHILDREN + "test_one_that_waits_for_its_next_job_makes_room_for_one_of_another_setup",
+        ),
+    ),
+    Mutant(
+        name="children-have-no-default-bound",
+        without="A process that names no bound on its memory has that of its worker.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            NURSERY,
+            "return setup if setup.memory is not None else replace(setup, memory=bound)",
+            "return setup",
+        ),
+        tests=(CHILDREN + "test_what_names_no_bound_on_memory_has_that_of_its_worker",),
+    ),
+    Mutant(
         name="what-left-its-session-lives",
         without="What has left its session ends with the worker.",
         promise=Promise.STOPPED,

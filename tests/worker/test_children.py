@@ -271,6 +271,16 @@ async def test_what_takes_more_memory_than_it_may_is_named_so(database: Database
             await (await work.eats.enqueue()).result(timeout="30s")
 
 
+async def test_one_that_waits_for_its_next_job_makes_room_for_one_of_another_setup(
+    database: Database,
+) -> None:
+    async with working(database, children=1):
+        pid, *_ = await (await work.who.enqueue()).result(timeout="30s")
+        assert is_alive(pid)
+        await (await work.environment.enqueue()).result(timeout="30s")
+        await until(lambda: not is_alive(pid))
+
+
 @pytest.mark.parametrize(("kind", "bound"), [(work.eats_unbound, "150 MB"), (work.eats, "200 MB")])
 async def test_what_names_no_bound_on_memory_has_that_of_its_worker(
     database: Database, kind: Job[[], int], bound: str

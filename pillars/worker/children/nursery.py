@@ -41,7 +41,9 @@ class Nursery:
         self._idle: defaultdict[Child, deque[ChildProcess]] = defaultdict(deque)
         """The one that has served last, last."""
         self._all: set[ChildProcess] = set()
-        self._timers: dict[ChildProcess, asyncio.TimerHandle] = {}
+        self._timers: dict[ChildProcess, tuple[Child, asyncio.TimerHandle]] = {}
+        """Of each idle one: of which setup it is, and when it is sent away; the one that is idle longest first."""
+        self._busy = 0
 
     async def run(self, attempt: Attempt) -> Completed | Raised:
         """Run an attempt's job in a child. Raises what decoding its arguments does, and `CancelledError` where it was stopped."""
@@ -56,9 +58,11 @@ class Nursery:
         performance = Performance(
             attempt, child, self._ear_of(attempt), setup=self._setup(attempt), stopping=self._process.stopping
         )  # fmt: skip
+        self._busy += 1
         try:
             return await performance.run(order)
         finally:
+            self._busy -= 1
             self._see_off(attempt, child, again=performance.may_serve_again)
 
     async def close(self) -> None:
@@ -79,7 +83,8 @@ class Nursery:
         idle = self._idle[self._shared(setup)]
         while idle:
             child = idle.pop()
-            self._timers.pop(child).cancel()
+            _, timer = self._timers.pop(child)
+            timer.cancel()
             if not child.gone.is_set():
                 return child, order
         return self._started(setup, [sys.executable, "-P", "-m", INSIDE], python=True), order
@@ -92,6 +97,7 @@ class Nursery:
 
     def _started(self, setup: Child, words: list[str], *, python: bool) -> ChildProcess:
         settings = self._process.settings
+        self._make_room(settings.children)
         environ = environment(
             os.environ, setup.env, settings, url=self._process.database.address.url, python=python,
             mark=self._warden.mark,
@@ -116,14 +122,21 @@ class Nursery:
         """Keep it for the next job, or end it."""
         setup = self._setup(attempt)
         if again and child.jobs < setup.reuse:
-            self._idle[self._shared(setup)].append(child)
-            loop = asyncio.get_running_loop()
-            self._timers[child] = loop.call_later(IDLE, self._dismiss, self._shared(setup), child)
+            shared = self._shared(setup)
+            self._idle[shared].append(child)
+            timer = asyncio.get_running_loop().call_later(IDLE, self._dismiss, child)
+            self._timers[child] = shared, timer
         else:
             self._end(child)
 
-    def _dismiss(self, setup: Child, child: ChildProcess) -> None:
-        del self._timers[child]
+    def _make_room(self, most: int) -> None:
+        """For one more: those that wait for a job of another setup hold no more memory than jobs at once may."""
+        while self._timers and self._busy + len(self._timers) >= most:
+            self._dismiss(next(iter(self._timers)))
+
+    def _dismiss(self, child: ChildProcess) -> None:
+        setup, timer = self._timers.pop(child)
+        timer.cancel()
         self._idle[setup].remove(child)
         self._end(child)
 
