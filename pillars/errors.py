@@ -196,7 +196,7 @@ class Trouble(Enum):
     READ_ONLY = "read_only"
     """The server is a standby: find the primary."""
     BUSY = "busy"
-    """Too many connections, or starting up or shutting down: try again later."""
+    """Too many connections, a full queue of notifications, or starting up or shutting down: try again later."""
     REFUSED = "refused"
     """The data broke a rule of the schema: the same again fails again."""
     DENIED = "denied"

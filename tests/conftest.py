@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from pillars.embedded import binaries
 from pillars.jobs.connected import using
 from pillars.store.database import Database
 from pillars.testing.house import House, root_of
@@ -19,6 +20,7 @@ PROGRAMS: dict[str, Callable[[], object]] = {
     "pgbouncer": lambda: shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists(),
     "spin": lambda: shutil.which("spin") and shutil.which("gcc"),
     "systemd-analyze": lambda: shutil.which("systemd-analyze"),
+    "postgres-17": lambda: binaries.major(binaries.find_binaries()) >= 17,
     "postgres-15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
 }
 WORKERS_A_CORE = 2

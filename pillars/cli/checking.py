@@ -88,14 +88,14 @@ def _report(role: str | None) -> Report:
 def examine(settings: Settings, *, role: str | None = None) -> tuple[Report, Registry]:
     """Everything that can be told of code without a database, and what it defines; of a role, of what its process imports."""
     report = Report(warnings=list(settings.warnings), variables=environs.variables(settings))
+    # Before `.env` is lent to the code: there all processes share it.
+    missing = [] if role is None else environs.faults(settings, role, report.variables)
     lend_dotenv(settings)
     found = _look_at_code(settings, report, role)
     if role in {None, "web"}:
         _look_at_web(settings, report)
     _look_at_migrations(settings, report)
-    if role is not None:
-        missing = environs.faults(settings, role, report.variables)
-        report.problems += [Problem(said) for said in missing]
+    report.problems += [Problem(said) for said in missing]
     return report, found
 
 
@@ -110,14 +110,22 @@ def _look_at_code(settings: Settings, report: Report, role: str | None) -> Regis
             report.problems.append(Problem(masked(str(fault.error)) + hint, fault.place))
 
     found = registry.survey(
-        project=settings.project, jobs=settings.jobs, crons=settings.crons, on_fault=note
-    )
+        project=settings.project, jobs=settings.jobs, crons=settings.crons, on_fault=note,
+        leave=_not_imported(settings, role),
+    )  # fmt: skip
     _list(found, report)
     for job in found.jobs.values():
         report.problems += [Problem(said, registry.place_of(job)) for said in _faults_of(job)]
     for name, schedule in found.schedules.items():
         report.problems += [Problem(f"schedule {name}: {said}") for said in _unmade(schedule)]
     return found
+
+
+def _not_imported(settings: Settings, role: str | None) -> str | None:
+    """The module of the web app, which worker and cron leave out."""
+    if role in {None, "web"} or settings.web is None:
+        return None
+    return settings.web.partition(":")[0]
 
 
 def _list(found: Registry, report: Report) -> None:

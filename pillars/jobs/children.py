@@ -33,8 +33,8 @@ Word = str | int | float
 class Child:
     """How a job's own process is set up: `@job(process=Child(memory="1GB"))`.
 
-    `memory` bounds what each of its processes may allocate, in bytes or as "512MB" or "2GiB"; `cpu_time` what each may compute; None:
-    as the worker. `env` names the variables that it gets besides harmless ones (see docs/howto/processes.md), `*` at the end stands for any
+    `memory` bounds what each of its processes may allocate, in bytes or as "512MB" or "2GiB" (None: PILLARS_CHILD_MEMORY); `cpu_time` what each may
+    compute (None: as the worker). `env` names the variables that it gets besides harmless ones (see docs/howto/processes.md), `*` at the end stands for any
     ending. `folder` is where it runs; None: where the worker does. `ansi` says whether escape sequences stay in the lines that it prints.
     A Python process runs up to `reuse` jobs, one after another. Raises `UsageError` for what is out of range.
     """

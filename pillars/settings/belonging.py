@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from pillars.errors import ConfigurationError, nearest
 from pillars.settings.convert import shown
-from pillars.settings.specs import SPECS, Found
+from pillars.settings.specs import ENV, PROJECT, SPECS, Found
 
 __all__ = ["ROLES", "TABLE", "belonging"]
 
@@ -41,4 +41,4 @@ def _names(role: str, said: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(said))
 
 
-OURS = {spec.called for spec in SPECS}
+OURS = {spec.called for spec in (ENV, PROJECT, *SPECS)}

@@ -57,8 +57,6 @@ class Speech:
     metadata: dict[str, Any]
     lines: tuple[Line, ...]
     """The oldest first."""
-    position: int
-    """The newest event of these; 0 where there is none."""
 
 
 async def speech(executor: Executor, job_id: UUID, *, lines: int) -> Speech:
@@ -71,9 +69,6 @@ async def speech(executor: Executor, job_id: UUID, *, lines: int) -> Speech:
         None if progress is None else _progress(progress),
         {} if metadata is None else _read(metadata.body),
         tuple(_line(one) for one in reversed(told)),
-        max(
-            [*(one.event_id for one in newest.values()), *(one.event_id for one in told)], default=0
-        ),
     )
 
 

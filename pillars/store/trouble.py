@@ -40,8 +40,10 @@ CLASSES = {
 }
 
 UNDONE = {"40001", "40P01"}
+FULL = "54000"
+"""Also of what is too large: this one is where the server's queue of notifications is full, no fault of the statement's."""
 NOTIFYING = "async.c"
-"""The source of the server that says 54000 where its queue of notifications is full: no fault of the statement's."""
+"""The source of the server that says so."""
 
 
 class Told:
@@ -109,7 +111,7 @@ def was_undone(trouble: DatabaseTrouble) -> bool:
 def _of_server(error: asyncpg.PostgresError) -> DatabaseTrouble:
     sqlstate = error.sqlstate or ""
     kind = KINDS.get(sqlstate) or CLASSES.get(sqlstate[:2], Trouble.BUG)
-    if kind is Trouble.REFUSED and getattr(error, "server_source_filename", None) == NOTIFYING:
+    if sqlstate == FULL and getattr(error, "server_source_filename", None) == NOTIFYING:
         kind = Trouble.BUSY
     constraint = getattr(error, "constraint_name", None)
     return DatabaseTrouble(kind, _line(error), sqlstate=sqlstate, constraint=constraint)

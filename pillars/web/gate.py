@@ -89,9 +89,7 @@ class Gate:
             scope["caller"] = asking
             if asking is None and (token := stream_token(scope)) and self._settings.token:
                 return self._of_stream_token(scope, opened(self._settings.token, token))
-            if asking is LOOPBACK and is_cross_site(scope["headers"]) and self._is_stream(scope):
-                return Refusal(403, ANOTHER_SITE)
-            return refusal(self._settings, scope, asking)
+            return self._of_another_site(scope, asking) or refusal(self._settings, scope, asking)
         scope["caller"] = asking = await self._entrance.caller(request, asking)
         if _is_one(scope, self._ways_in):
             return cross_site(scope)
@@ -99,7 +97,13 @@ class Gate:
             return await self._entrance.turned_away(request)
         if _is_one(scope, self._for_operators) and not asking.operates:
             return only_reads(asking)
-        return refusal(self._settings, scope, asking)
+        return self._of_another_site(scope, asking) or refusal(self._settings, scope, asking)
+
+    def _of_another_site(self, scope: Scope, asking: Caller | None) -> Refusal | None:
+        """Why a page of another site may not hold streams of this machine open, which it could not even read."""
+        if asking is LOOPBACK and is_cross_site(scope["headers"]) and self._is_stream(scope):
+            return Refusal(403, ANOTHER_SITE)
+        return None
 
     def _of_stream_token(self, scope: Scope, grant: Grant | None) -> Refusal | None:
         """Why a request that bears a stream token may not pass; of a stream, its handler sees to which."""

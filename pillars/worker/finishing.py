@@ -20,6 +20,7 @@ from pillars.store import history, settling
 from pillars.store.rows import Answered, PutBack
 from pillars.store.session import Executor
 from pillars.store.settling import Ended, Returned
+from pillars.store.trouble import FULL
 from pillars.worker.attempts import Attempt
 from pillars.worker.holdings import Holdings, JobKey
 from pillars.worker.outcomes import (
@@ -172,10 +173,12 @@ class Finisher:
             if trouble.sqlstate == NO_PARTITION and trouble.constraint is None:
                 await history.make_days(self._executor)
                 return list(group)
-            if trouble.kind is not Trouble.REFUSED:
+            cannot_notify = trouble.kind is Trouble.BUSY and trouble.sqlstate == FULL
+            if not (trouble.kind is Trouble.REFUSED or cannot_notify):
                 raise
-        if len(group) == 1:
-            return [_shortened(group[0])]
+            if len(group) == 1:
+                # What is put back wakes others, and waits until it can; what has ended is written meanwhile.
+                return list(group) if cannot_notify else [_shortened(group[0])]
         return [left for one in group for left in await self._flush([one])]
 
     async def _write(self, group: Sequence[Settling]) -> list[Answered | PutBack]:

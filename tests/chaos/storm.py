@@ -158,6 +158,7 @@ def counted(seen: History) -> dict[str, int]:
         "jobs run more than once": sum(count > 1 for count in begun.values()),
         "rescues": sum(event.swept and event.what in {"freed", "gone"} for event in seen.events),
         "cancels": len(seen.cancels),
+        "children whose worker was killed": sum(run.parent in seen.killed for run in seen.runs),
     }
 
 

@@ -21,6 +21,9 @@ async def test_a_storm_loses_no_job_and_ends_none_twice() -> None:
         report = await storm(plan, folder)
     assert not report.broken, "\n".join(report.broken)
     assert report.figures["rescues"], "no fault met a job that ran"
+    assert report.figures["children whose worker was killed"]
+    assert report.figures["events heard"]
+    assert report.figures["pauses answered paused"] + report.figures["pauses answered requested"]
 
 
 @pytest.mark.slow

@@ -631,10 +631,23 @@ WORKER = [
         promise=Promise.UNHINDERED,
         edits=edit(
             FINISHING,
-            "        if len(group) == 1:\n            return [_shortened(group[0])]\n        return [left for one in group for left in await self._flush([one])]",
+            "        return [left for one in group for left in await self._flush([one])]",
             "        return [_shortened(one) for one in group]",
         ),
         tests=(FINISHER + "test_a_refused_result_fails_its_job_and_no_other",),
+    ),
+    Mutant(
+        name="full-queue-holds-up-ends",
+        without="Where nobody can be notified now, what has ended is written all the same.",
+        promise=Promise.UNHINDERED,
+        edits=edit(
+            FINISHING,
+            "            cannot_notify = trouble.kind is Trouble.BUSY and trouble.sqlstate == FULL\n",
+            "            cannot_notify = False\n",
+        ),
+        tests=(
+            FINISHER + "test_what_can_wake_nobody_now_waits_and_holds_up_nothing_that_has_ended",
+        ),
     ),
     Mutant(
         name="busy-is-lost",

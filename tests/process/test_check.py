@@ -150,6 +150,10 @@ async def test_each_role_is_given_what_it_needs_and_nothing_of_the_others(tmp_pa
             "STRIPE_KEY is set, and only worker needs it: take it out of the environment of web"
             in await ended(check, 1)
         )
+    (tmp_path / ".env").write_text("STRIPE_KEY=sk\n")  # which in dev all processes share
+    in_dev = {"PILLARS_ENV": "dev", "SESSION_KEY": "one"}
+    with app(tmp_path, None, *words, project=tmp_path, **SQL, **in_dev) as check:
+        await ended(check, 0)
     with app(tmp_path, None, "check", "--role", "worker", project=tmp_path, **SQL) as check:
         said = await ended(check, 1)  # and does not import the web app
     for expected in (
@@ -159,6 +163,24 @@ async def test_each_role_is_given_what_it_needs_and_nothing_of_the_others(tmp_pa
         "3 to mend",
     ):
         assert said.count(expected) == 1, said
+
+
+async def test_a_worker_is_judged_by_what_it_imports_and_leaves_out_the_web_app(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "shop/__init__.py")
+    write(tmp_path, "shop/pay.py", JOB.format(options="", name="pay"))
+    write(
+        tmp_path,
+        "shop/main.py",
+        "import os\nos.environ['SESSION_KEY']\nasync def app(*call): ...\n",
+    )
+    write(tmp_path, "pyproject.toml", '[tool.pillars]\njobs = "shop"\nweb = "shop.main:app"\n')
+    environ = {**SQL, "DATABASE_URL": OF_WEB["DATABASE_URL"]}
+    with app(tmp_path, None, "check", "--role", "worker", project=tmp_path, **environ) as check:
+        assert "shop.pay.pay" in await ended(check, 0)
+    with app(tmp_path, None, "check", "--role", "web", project=tmp_path, **environ) as check:
+        assert "KeyError" in await ended(check, 1)
 
 
 async def test_a_module_that_reads_anothers_variable_is_told_when_to_read_it(
@@ -182,6 +204,7 @@ async def test_a_module_that_reads_anothers_variable_is_told_when_to_read_it(
         ("[tool.pillars.environment]\nweb = ['A-B']", 'web: expected names of variables, got "A-B"'),
         ("[tool.pillars.environment]\nweb = [5]", "web: expected names of variables, got 5"),
         ("[tool.pillars.environment]\nweb = ['PILLARS_TOKEN']", "web: PILLARS_TOKEN is a setting of the runtime"),
+        ("[tool.pillars.environment]\nweb = ['PILLARS_ENV']", "web: PILLARS_ENV is a setting of the runtime"),
         ("[tool.pillars]\nenvironment = 5", "[tool.pillars.environment] is no table"),
     ],
 )  # fmt: skip

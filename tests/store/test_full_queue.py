@@ -15,6 +15,7 @@ SMALLEST = {**embedded.TEST_SETTINGS, "max_notify_queue_pages": "64"}
 PAGE = "select pg_notify('told', repeat('x', 7900) || n) from generate_series(1, 80) n"  # about one each
 
 
+@pytest.mark.needs("postgres-17")
 async def test_that_is_told_as_a_server_that_is_busy_and_not_as_bad_data() -> None:
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o711)

@@ -253,14 +253,15 @@ async def test_head_is_answered_without_a_stream(client: httpx2.AsyncClient) -> 
 
 
 async def test_a_page_of_another_site_holds_no_stream_of_this_machine(
-    client: httpx2.AsyncClient,
+    client: httpx2.AsyncClient, db: str
 ) -> None:
-    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
-        answer = await client.get("/api/streams?tag=a", headers=headers)
-        assert answer.status_code == 403
-        assert not [one for one in answer.headers if one.startswith("access-control")]
     same = {"sec-fetch-site": "same-origin"}
-    assert (await client.head("/api/streams?tag=a", headers=same)).status_code == 200
+    for path in ("/api/streams?tag=a", f"/dashboard/jobs/{await put_one(db)}/news"):
+        for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+            answer = await client.get(path, headers=headers)
+            assert answer.status_code == 403
+            assert not [one for one in answer.headers if one.startswith("access-control")]
+        assert (await client.head(path, headers=same)).status_code == 200
 
 
 async def test_an_idle_stream_is_kept_alive_and_moves_on(

@@ -12,7 +12,8 @@ from pillars.service.tally import Tally
 from pillars.store.database import Database
 from pillars.store.rows import Claimed
 from pillars.store.session import STATEMENT_TIMEOUT, Executor
-from pillars.store.settling import Ended, Returned
+from pillars.store.settling import PUT_BACK, Ended, Returned
+from pillars.store.trouble import FULL
 from pillars.worker import finishing
 from pillars.worker.finishing import Finisher, Settling
 from pillars.worker.holdings import Holdings
@@ -27,11 +28,15 @@ class Faulty:
         self.executor = executor
         self.lose = 0
         self.refuse = 0
+        self.full = False
+        """Whether the queue of notifications is, which what is put back adds to."""
 
     async def rows(self, statement: Any, *args: Any, timeout: timedelta = STATEMENT_TIMEOUT) -> Any:
         if self.refuse:
             self.refuse -= 1
             raise DatabaseTrouble(Trouble.UNREACHABLE, "down")
+        if self.full and statement is PUT_BACK:
+            raise DatabaseTrouble(Trouble.BUSY, "too many notifications", sqlstate=FULL)
         answer = await self.executor.rows(statement, *args, timeout=timeout)
         if self.lose:
             self.lose -= 1
@@ -185,6 +190,21 @@ async def test_a_refused_result_fails_its_job_and_no_other(db: str, desk: Desk) 
     refused = await final(db, bad.job_id)
     assert (refused["state"], refused["last_error"]) == ("failed", "Postgres refused the result")
     assert (await final(db, worse.job_id))["last_error"] == "a\ufffdb"
+    assert await locked_tokens(db) == []
+
+
+async def test_what_can_wake_nobody_now_waits_and_holds_up_nothing_that_has_ended(
+    db: str, desk: Desk
+) -> None:
+    first, other = await desk.take(db, 2)
+    await desk.finisher.put(completed(first))
+    await desk.finisher.put(retried(other))
+    desk.pool.full = True
+    assert await desk.finisher.flush_once() == 1
+    assert (await final(db, first.job_id))["state"] == "completed"
+    desk.pool.full = False
+    assert await desk.finisher.flush_once() == 1
+    await desk.finisher.written()
     assert await locked_tokens(db) == []
 
 

@@ -24,10 +24,8 @@ from pillars.store.streams.watch import Watch
 
 LIMIT = 2_000  # events a turn: 20 ms of work
 PAUSE = 0.03  # seconds between turns while jobs keep talking; nobody reads faster, and each turn is a write to each stream
-FEW = 20  # events of a turn; of more nobody reads each as it comes
-BUSY_PAUSE = (
-    0.1  # seconds, behind more than a few: as often as a page draws, at a third of the writes
-)
+MANY = 500  # events a second; of more nobody reads each as it comes
+BUSY_PAUSE = 0.1  # seconds, where there are so many: a page draws no oftener
 POLL = 1.0  # seconds; where no notification comes
 CALM_POLL = 10.0  # seconds; where the listener has proved itself
 PROVE = 10.0  # seconds
@@ -62,6 +60,9 @@ class Streams:
         """Up to which event all has been handed out."""
         self._since = LONG_AGO
         self._pause = PAUSE
+        self._turned_at = 0.0
+        self._read_since = 0
+        """How many events were read since then."""
         self._read_at = self._look_at = self._find_at = self._prove_at = 0.0
         self._looked_at = self._look_took = 0.0
         self._look_rest = FIRST_LOOK
@@ -145,7 +146,7 @@ class Streams:
         """Read what was said since the last turn and hand it out; returns whether there may be more."""
         events = await job_events.after(self._runtime, self.position, self._since, LIMIT)
         self._read_at = time.monotonic()
-        self._pause = PAUSE if len(events) <= FEW else BUSY_PAUSE
+        self._read_since += len(events)
         if not events:
             return False
         if self._wide:
@@ -187,6 +188,7 @@ class Streams:
         """Read, and look where that is due; returns whether there may be more to read."""
         self._heard.clear()
         more = await self.read_once()
+        self._set_pause()
         if self._wide and time.monotonic() >= self._find_at:
             await self.find_once()
         if time.monotonic() >= self._look_at:
@@ -254,6 +256,13 @@ class Streams:
         with anyio.move_on_after(max(0.0, min(due) - time.monotonic())):
             await self._heard.wait()
         await asyncio.sleep(max(0.0, self._read_at + self._pause - time.monotonic()))
+
+    def _set_pause(self) -> None:
+        """By how many events a second there were since the last turn."""
+        took = time.monotonic() - self._turned_at
+        self._pause = BUSY_PAUSE if self._read_since > MANY * took else PAUSE
+        self._turned_at += took
+        self._read_since = 0
 
     async def _prove(self) -> None:
         """Have the listener prove itself, and see that this is the history that was read so far."""

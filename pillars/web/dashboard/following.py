@@ -10,6 +10,7 @@ from pillars.web.api import paths
 from pillars.web.gate import GRANT
 from pillars.web.streams.endpoints import Wanted
 
+NEWEST = 1  # event of those before the page was asked for, all of which it shows
 LASTING = timedelta(minutes=1)
 """Then the browser comes back, and whoever has logged out meanwhile is not let in."""
 

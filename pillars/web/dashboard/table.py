@@ -39,10 +39,10 @@ def resources(process: Process, entrance: Entrance) -> list[Resource]:
     return [
         _at("", GET=shows("show_overview", "Show how the application is.", Overview(frame, readings).show)),
         *_jobs(JobsPage(frame, readings), JobPage(frame, readings), shows),
-        _at("/jobs/{job_id}/news", GET=Operation(
-            "follow_job_page", "Tell a job's page that there is news.", Streaming(process, following.job, OfOne),
+        Resource(f"{PATH}/jobs/{{job_id}}/news", "dashboard", {"GET": Operation(
+            "follow_job_page", "Tell a job's page that there is news.", Streaming(process, following.job, OfOne, newest=following.NEWEST),
             {200: Answer("Server-Sent Events, for a minute.", str, MEDIA)},
-        )),
+        )}, is_stream=True),
         *_queues(QueuesPage(frame, readings), shows),
         *_names(NamesPage(frame, readings), shows),
         *_schedules(SchedulesPage(frame, readings), shows),

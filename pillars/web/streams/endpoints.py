@@ -43,13 +43,21 @@ Read: TypeAlias = Callable[[Request], Awaitable[Wanted]]
 
 
 class Streaming:
-    """Answers with a stream of the topics that `read` finds in a request."""
+    """Answers with a stream of the topics that `read` finds in a request, of each job from its `newest` events on, or the usual thousand."""
 
-    def __init__(self, process: Process, read: Read, query: type[msgspec.Struct]) -> None:
+    def __init__(
+        self,
+        process: Process,
+        read: Read,
+        query: type[msgspec.Struct],
+        *,
+        newest: int | None = None,
+    ) -> None:
         self._process = process
         self._streams = process.database.streams
         self._read = read
         self._query = query
+        self._newest = newest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -60,7 +68,8 @@ class Streaming:
         if self._process.stopping.is_set():
             raise HTTPException(503, "this process stops; try again", AGAIN)
         place = asking.place(request)
-        async with self._streams.stream(wanted.topics, after=place.after, newest=NEWEST) as stream:
+        newest = NEWEST if self._newest is None else self._newest
+        async with self._streams.stream(wanted.topics, after=place.after, newest=newest) as stream:
             if place.heard_end and stream.reset is None and await stream.is_exhausted():
                 await Response(status_code=204, headers=_as_text(HEADERS[1:]))(scope, receive, send)
                 return

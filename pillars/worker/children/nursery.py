@@ -131,6 +131,8 @@ class Nursery:
 
     def _make_room(self, most: int) -> None:
         """For one more: those that wait for a job of another setup hold no more memory than jobs at once may."""
+        for child in [one for one in self._timers if one.gone.is_set()]:
+            self._dismiss(child)
         while self._timers and self._busy + len(self._timers) >= most:
             self._dismiss(next(iter(self._timers)))
 

@@ -29,7 +29,7 @@ with places as (
         from pillars.jobs job
         where not job.parked and job.queue = served.queue and job.priority = served.priority
           and (job.run_at, job.job_id) > (served.after_run_at, served.after_job_id)
-          and job.run_at <= pillars.now() and job.locked_by is null and job.name = any(array(
+          and job.run_at <= pillars.now() and job.locked_by is null and job.name = any(array( -- not `<> all (paused)`: one row would be expected, and all that is due sorted
                   select known.name from unnest($3::text[]) known (name)
                   where not exists (select from pillars.definitions paused where paused.name = known.name and paused.paused_at is not null)))
           and (job.expires_at is null or job.expires_at > pillars.now())

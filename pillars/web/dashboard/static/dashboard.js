@@ -95,9 +95,9 @@ let toLook = 0; // a timer
 function follow() {
   const head = paused || document.hidden ? null : document.querySelector("[data-news]");
   const address = head?.dataset.news;
-  if (news?.address === address) return;
+  if (news?.address === address && news?.source.readyState !== EventSource.CLOSED) return;
   news?.source.close();
-  news = address ? { address, source: new EventSource(`${address}?after=${head.dataset.heard}`) } : null;
+  news = address ? { address, source: new EventSource(address) } : null;
   for (const kind of ["progress", "log", "output", "metadata", "state", "end"]) news?.source.addEventListener(kind, heard);
   news?.source.addEventListener("end", (event) => event.target.close());
 }

@@ -24,8 +24,8 @@ def ended(mark: str) -> None:
 
 @job(name="abort.loop")
 async def loop(mark: str) -> None:
-    begun(mark)
     try:
+        begun(mark)
         await anyio.sleep_forever()
     finally:
         ended(mark)
@@ -33,8 +33,8 @@ async def loop(mark: str) -> None:
 
 @job(name="abort.thread")
 def thread(ctx: Context, mark: str) -> None:
-    begun(mark)
     try:
+        begun(mark)
         while True:
             ctx.checkpoint_now()
             time.sleep(LOOK)
@@ -44,8 +44,8 @@ def thread(ctx: Context, mark: str) -> None:
 
 @job(name="abort.child", process=True)
 def child(mark: str) -> None:
-    begun(mark)
     try:
+        begun(mark)
         while True:
             time.sleep(1)
     finally:
