@@ -25,8 +25,15 @@ MEASURED = {
     for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
     if name in os.environ
 }  # what a process of ours is given so that its lines are counted, too
-
 TESTS = Path(__file__).parent
+COUNTING = str(TESTS / "measured")
+"""On the path of processes whose children are to be counted."""
+if "COVERAGE_PROCESS_CONFIG" in MEASURED:
+    MEASURED["PYTHON_COVERAGE"] = MEASURED["COVERAGE_PROCESS_CONFIG"]
+    os.environ["PYTHON_COVERAGE"] = MEASURED["COVERAGE_PROCESS_CONFIG"]
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (COUNTING, os.environ.get("PYTHONPATH")))
+    )
 
 
 async def until(

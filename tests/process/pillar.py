@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from support import MEASURED, until
+from support import COUNTING, MEASURED, until
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -57,7 +57,7 @@ def app(
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), COUNTING)),
         "LOG_FORMAT": "json",
         "PILLARS_ENV": "prod",
         "PILLARS_SQL": str(ROOT / "sql" / "app"),
