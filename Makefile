@@ -66,7 +66,7 @@ binary: .venv/bin/uv ## make one executable file of the application and the runt
 accept: .venv/bin/uv ## run the issue's acceptance on real settings and print what was seen
 	$(RUN) python deploy/accept.py
 
-chaos: .venv/bin/uv ## kill, freeze, cut off and poison real processes, and check every history; under ten minutes
+chaos: .venv/bin/uv ## kill, freeze, cut off and poison real processes, and check every history; about eleven minutes
 	$(RUN) python deploy/chaos_suite.py
 
 chaos-long: .venv/bin/uv ## the same for an hour, seed after seed

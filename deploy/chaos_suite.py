@@ -1,6 +1,6 @@
 """Hurt real processes on a real Postgres, and see that every promise holds.
 
-    python deploy/chaos_suite.py                    every scenario, under ten minutes
+    python deploy/chaos_suite.py                    every scenario, about eleven minutes
     python deploy/chaos_suite.py storm ticking      those scenarios
     python deploy/chaos_suite.py --seed 7 storm     with the jobs and the faults that this seed draws
     python deploy/chaos_suite.py --long             an hour, seed after seed
