@@ -10,14 +10,14 @@ from typing import Any
 
 import anyio
 from crunching import work
-from worker.test_children import is_alive, state_of, written
+from worker.test_children import state_of, written
 
 from deploy.staging import LOCK, ROOT, Story, database, running, say
 from pillars import connect
 from pillars.jobs.definition import Job
 from pillars.worker.children.performing import REST_LEFT_OUT
 from process.pillar import App
-from support import ask, until
+from support import ask, is_alive, until
 
 PAUSED = 3 * LOCK + 5  # seconds
 GONE = 2.0  # seconds

@@ -74,6 +74,14 @@ async def tell(dsn: str, sql: str, *args: Any) -> str:
         return str(await connection.execute(sql, *args))
 
 
+def is_alive(pid: int) -> bool:
+    """Whether a process runs or is held; one that is only to be reaped is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
 async def somebody_waits(dsn: str) -> bool:
     """Whether a session of this database waits for a lock; the server is shared with the databases of other tests."""
     waiting = "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())"

@@ -37,7 +37,7 @@ def faults(settings: Settings, role: str, found: list[VariableLine]) -> list[str
             )
         elif role not in one.roles and os.environ.get(one.name):
             said.append(
-                f"{one.name} is set, and only {' and '.join(one.roles)} needs it: take it out of the environment of {role},"
+                f"{one.name} is set, and is for {' and '.join(one.roles)} alone: take it out of the environment of {role},"
                 f" or name it under [tool.pillars.{TABLE}] {role}"
             )
     return said

@@ -106,6 +106,8 @@ class Finisher:
         self._room.set()
         self._done = asyncio.Event()
         self._done.set()
+        self._unwoken: DatabaseTrouble | None = None
+        """Why some of the flush that is under way must wait: nobody can be notified."""
 
     @property
     def has_room(self) -> bool:
@@ -154,6 +156,9 @@ class Finisher:
                 unsettled = [replace(one, again=True) for one in group]
             self._pending = [*self._pending, *unsettled]  # behind: what is busy is in nobody's way
             self._signal()
+        unwoken, self._unwoken = self._unwoken, None
+        if unwoken is not None:
+            raise unwoken  # to be told, and tried again ever later
         if unsettled and len(unsettled) == len(group):
             await asyncio.sleep(BUSY_PAUSE)
         return len(group) - len(unsettled)
@@ -173,13 +178,22 @@ class Finisher:
             if trouble.sqlstate == NO_PARTITION and trouble.constraint is None:
                 await history.make_days(self._executor)
                 return list(group)
-            cannot_notify = trouble.kind is Trouble.BUSY and trouble.sqlstate == FULL
-            if not (trouble.kind is Trouble.REFUSED or cannot_notify):
+            if trouble.kind is Trouble.BUSY and trouble.sqlstate == FULL:
+                self._unwoken = trouble
+                return await self._flush_ended(group)
+            if trouble.kind is not Trouble.REFUSED:
                 raise
-            if len(group) == 1:
-                # What is put back wakes others, and waits until it can; what has ended is written meanwhile.
-                return list(group) if cannot_notify else [_shortened(group[0])]
+        if len(group) == 1:
+            return [_shortened(group[0])]
         return [left for one in group for left in await self._flush([one])]
+
+    async def _flush_ended(self, group: Sequence[Settling]) -> list[Settling]:
+        """Where nobody can be notified: what is put back wakes others, and waits until it can; what has ended does not wait with it."""
+        ended = [one for one in group if isinstance(one.record, Ended)]
+        returned = [one for one in group if isinstance(one.record, Returned)]
+        if not (ended and returned):
+            return list(group)
+        return [*await self._flush(ended), *returned]
 
     async def _write(self, group: Sequence[Settling]) -> list[Answered | PutBack]:
         """Write a group; returns what is said of jobs that were put back, or were not simply moved to the history."""

@@ -21,7 +21,7 @@ from pillars import Context, Handle, connect, connection, job, shell_job
 from pillars.jobs.definition import Job
 from process.pillar import App, app
 from process.relay import Relay
-from support import ask, until
+from support import ask, is_alive, until
 
 HOSTS = 2
 TOKEN = "the-token-of-a-chaos-run"
@@ -214,10 +214,3 @@ def goes_on(mark: Path) -> str:
     """Which of the processes that have written themselves down are alive."""
     alive = [pid for pid in map(int, mark.read_text().split()) if is_alive(pid)]
     return f"its processes {alive} are alive" if alive else ""
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False

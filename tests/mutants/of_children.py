@@ -33,7 +33,7 @@ CHILDREN_MUTANTS = [
         promise=Promise.UNHINDERED,
         edits=edit(
             NURSERY,
-            "return setup if setup.memory is not None else replace(setup, memory=bound)",
+            "return setup if bound is None or setup.memory is not None else replace(setup, memory=bound)",
             "return setup",
         ),
         tests=(CHILDREN + "test_what_names_no_bound_on_memory_has_that_of_its_worker",),

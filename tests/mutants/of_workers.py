@@ -642,8 +642,8 @@ WORKER = [
         promise=Promise.UNHINDERED,
         edits=edit(
             FINISHING,
-            "            cannot_notify = trouble.kind is Trouble.BUSY and trouble.sqlstate == FULL\n",
-            "            cannot_notify = False\n",
+            "        if not (ended and returned):\n            return list(group)\n",
+            "        return list(group)\n",
         ),
         tests=(
             FINISHER + "test_what_can_wake_nobody_now_waits_and_holds_up_nothing_that_has_ended",

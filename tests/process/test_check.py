@@ -147,7 +147,7 @@ async def test_each_role_is_given_what_it_needs_and_nothing_of_the_others(tmp_pa
     ]
     with app(tmp_path, None, *words, project=tmp_path, **SQL, **OF_WEB, STRIPE_KEY="sk") as check:
         assert (
-            "STRIPE_KEY is set, and only worker needs it: take it out of the environment of web"
+            "STRIPE_KEY is set, and is for worker alone: take it out of the environment of web"
             in await ended(check, 1)
         )
     (tmp_path / ".env").write_text("STRIPE_KEY=sk\n")  # which in dev all processes share

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from crunching import work
-from worker.test_children import is_alive, state_of, written
+from worker.test_children import state_of, written
 
 from pillars import connect
 from pillars.jobs.definition import Job
 from process.pillar import App, ready_app
-from support import until
+from support import is_alive, until
 
 PROJECT = Path(__file__).parent.parent
 

@@ -20,7 +20,7 @@ from pillars.store.database import Database
 from pillars.worker.attempts import Why
 from pillars.worker.pillar import Worker
 from stepping import locked_tokens
-from support import ask, running, until, worker_for
+from support import ask, is_alive, running, until, worker_for
 
 BOTH = pytest.mark.parametrize("sleeping", [work.sleeps, work.sleeps_async])
 
@@ -29,13 +29,6 @@ BOTH = pytest.mark.parametrize("sleeping", [work.sleeps, work.sleeps_async])
 async def working(database: Database, **flags: object) -> AsyncIterator[Worker]:
     async with running(worker_for(database, *work.ALL, jobs="crunching", **flags)) as worker:
         yield worker
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except OSError:
-        return False
 
 
 def state_of(pid: int) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from crunching import work
 from structlog.testing import capture_logs
-from worker.test_children import is_alive, is_in, working, written
+from worker.test_children import is_in, working, written
 
 from pillars import Child, JobCancelled, JobFailed, shell_job
 from pillars.store.database import Database
@@ -21,7 +21,7 @@ from pillars.worker.children.process import ChildProcess, Launch
 from pillars.worker.children.telling import LAST_LINES
 from pillars.worker.children.warding import Warden
 from pillars.worker.voice import MOST_LINES
-from support import ask, running, until, worker_for
+from support import ask, is_alive, running, until, worker_for
 
 
 async def lines_of(db: str, stream: str = "stdout") -> list[str]:

@@ -91,9 +91,8 @@ class Nursery:
 
     def _setup(self, attempt: Attempt) -> Child:
         """How its process is set up: with this worker's bound on memory where it names none."""
-        setup = attempt.job.setup
-        bound = self._process.settings.child_memory
-        return setup if setup.memory is not None else replace(setup, memory=bound)
+        setup, bound = attempt.job.setup, self._process.settings.child_memory
+        return setup if bound is None or setup.memory is not None else replace(setup, memory=bound)
 
     def _started(self, setup: Child, words: list[str], *, python: bool) -> ChildProcess:
         settings = self._process.settings
